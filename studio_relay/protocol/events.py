@@ -1,0 +1,102 @@
+"""What can happen in a session, one class each; they carry data and do nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from studio_relay.protocol.messages import Dtmf, ErrorMessage, Info, Interrupt, Prompt, Setup, Unknown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """Something that happened. `number` counts what Twilio sent: replies begun later answer later events."""
+
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started(Event):
+    """The setup arrived. Next: choose the agent and run on_setup."""
+
+    setup: Setup
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetupRepeated(Event):
+    """A second setup on the same socket; it changed nothing."""
+
+    setup: Setup
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompted(Event):
+    """The caller finished saying something. Next: answer it, replacing the reply that runs."""
+
+    prompt: Prompt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PartlyPrompted(Event):
+    """The caller is still speaking (or said nothing at all). Next: nothing but watching."""
+
+    prompt: Prompt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pressed(Event):
+    """A key. Next: give it to whoever collects digits, else to on_dtmf."""
+
+    dtmf: Dtmf
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interrupted(Event):
+    """The caller barged in. `cut` are the numbers of the talk cycles that are over: no more of them can be sent.
+
+    `heard` is what the caller heard of the turn that was cut. Next: stop generating those cycles.
+    """
+
+    interrupt: Interrupt
+    cut: frozenset[int]
+    heard: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Informed(Event):
+    """Playback or speaker news, already applied. Next: wake whoever waits for speech to end."""
+
+    info: Info
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ErrorReported(Event):
+    """Twilio reported an error; `in_a_row` counts refused frames without a sign of life between them."""
+
+    error: ErrorMessage
+    in_a_row: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnknownReceived(Event):
+    """A message of a type we do not know; `first` is true once for each type."""
+
+    message: Unknown
+    first: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused(Event):
+    """A frame that is not taken: malformed, or out of place. Nothing changed and nothing is answered."""
+
+    reason: str
+    first: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended(Event):
+    """The socket is closed; once per session. `had_setup` tells whether there was a call at all."""
+
+    close_code: int | None
+    close_reason: str
+    had_setup: bool
+    end_sent: bool

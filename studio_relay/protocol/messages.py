@@ -1,0 +1,260 @@
+"""The messages of ConversationRelay, both ways, as typed values; nothing here keeps state.
+
+What Twilio sends becomes a `Message` with its raw JSON object beside it (`parsing.py` makes them). What we
+send is an `Outgoing`; `dump()` turns it into the text of a frame, or refuses it by field and rule before
+Twilio would (a malformed frame is dropped by Twilio with error 64107, and ten in a row end the socket).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from studio_relay.errors import LocalProtocolError
+
+Dialect = Literal["twilio", "telnyx"]
+
+_LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*|multi")
+_PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(?:[/?#]\S*)?")
+_TONES = {"twilio": re.compile(r"[0-9w#*]+"), "telnyx": re.compile(r"[0-9wWA-D#*]+")}
+_TONE_NAMES = {"twilio": "0-9, w, # and *", "telnyx": "0-9, A-D, w, W, # and *"}
+_MAX_LOOP = 1000
+
+
+# ------------------------------------------------------------------------------ what Twilio sends
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A frame from Twilio. `raw` is the whole JSON object, fields unknown to us included."""
+
+    type: str
+    raw: Mapping[str, Any]
+
+
+class Setup(Message, frozen=True, kw_only=True):
+    """The first frame of a session. A field without a value is an empty string, as on the wire."""
+
+    call_sid: str
+    session_id: str = ""
+    account_sid: str = ""
+    parent_call_sid: str = ""
+    from_: str = ""
+    to: str = ""
+    forwarded_from: str = ""
+    caller_name: str = ""
+    direction: str = ""
+    call_type: str = ""
+    call_status: str = ""
+    custom_parameters: Mapping[str, str] = {}
+    dialect: Dialect = "twilio"
+
+
+class Prompt(Message, frozen=True, kw_only=True):
+    """What the caller said. `last=False` marks a partial: the whole utterance so far, to be revised."""
+
+    voice_prompt: str
+    lang: str | None = None
+    last: bool = True
+
+
+class Dtmf(Message, frozen=True, kw_only=True):
+    """One key: `0`-`9`, `*`, `#`, rarely `A`-`D`."""
+
+    digit: str
+
+
+class Interrupt(Message, frozen=True, kw_only=True):
+    """The caller barged in. Describes the current clause alone; both fields may be missing on the wire."""
+
+    utterance_until_interrupt: str = ""
+    duration_until_interrupt_ms: int | None = None
+
+
+class Info(Message, frozen=True, kw_only=True):
+    """An event about playback or speakers (`agentSpeaking`, `tokensPlayed`, ...). `value` is text so far."""
+
+    name: str
+    value: Any = None
+
+
+class ErrorMessage(Message, frozen=True, kw_only=True):
+    """Twilio refused one of our frames, or met trouble. `code` is read out of the description if it is there."""
+
+    description: str = ""
+    code: int | None = None
+
+
+class Unknown(Message, frozen=True, kw_only=True):
+    """A type we do not know: not an error, Twilio adds types."""
+
+
+# --------------------------------------------------------------------------------- what we send
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", rename="camel"):
+    """A frame to Twilio. Only declared fields are ever sent."""
+
+
+class Text(Outgoing, frozen=True, kw_only=True, tag="text", omit_defaults=True, rename="camel"):
+    """A piece of speech; `last` closes the talk cycle. Spaces between pieces are ours to send."""
+
+    token: str
+    last: bool
+    lang: str | None = None
+    interruptible: bool | None = None
+    preemptible: bool | None = None
+
+
+class Play(Outgoing, frozen=True, kw_only=True, tag="play", omit_defaults=True, rename="camel"):
+    """A sound file in the playback queue; `loop` 0 means Twilio's maximum of 1,000 times."""
+
+    source: str
+    loop: int = 1
+    interruptible: bool | None = None
+    preemptible: bool | None = None
+
+
+class SendDigits(Outgoing, frozen=True, kw_only=True, tag="sendDigits", omit_defaults=True, rename="camel"):
+    """Tones in the playback queue; `w` is half a second of silence."""
+
+    digits: str
+
+
+class Language(Outgoing, frozen=True, kw_only=True, tag="language", omit_defaults=True, rename="camel"):
+    """The languages of what is said and understood from now on; at least one of the two."""
+
+    tts_language: str | None = None
+    transcription_language: str | None = None
+
+
+class End(Outgoing, frozen=True, kw_only=True, tag="end", omit_defaults=True, rename="camel"):
+    """The end of the session, with the text the flow or the action URL receives as `HandoffData`."""
+
+    handoff_data: str | None = None
+
+
+class Raw(msgspec.Struct, frozen=True):
+    """A frame the protocol reference does not describe; see `SessionOptions.allow_raw`. Unverified by nature."""
+
+    message: Mapping[str, Any]
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def dump(message: Outgoing | Raw, *, dialect: Dialect = "twilio") -> str:
+    """The text of the frame that carries `message`.
+
+    Raises LocalProtocolError, naming the field and its rule, when Twilio would refuse the frame.
+    """
+    check(message, dialect=dialect)
+    if isinstance(message, Raw):
+        return _encode_checked(message.message)
+    return _encode_checked(message)
+
+
+def dump_text(token: str, last: bool) -> str:
+    """The frame of a plain piece of speech: `dump(Text(...))` without its checks, for the hot path."""
+    try:
+        return _encode(Text(token=token, last=last)).decode()
+    except UnicodeEncodeError:
+        return _encode(Text(token=speakable(token), last=last)).decode()
+
+
+def speakable(text: str) -> str:
+    """`text` with lone surrogates replaced by U+FFFD, so that it can be written as UTF-8."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _encode_checked(value: Any) -> str:
+    try:
+        return _encode(value).decode()
+    except (TypeError, ValueError, UnicodeEncodeError, RecursionError) as error:
+        raise LocalProtocolError(
+            f"a frame must be JSON that UTF-8 can carry, found {type(value).__name__} that is not: {error}; "
+            "use text, numbers, booleans, lists and objects, without lone surrogates"
+        ) from error
+
+
+def check(message: Outgoing | Raw, *, dialect: Dialect = "twilio") -> None:
+    """Raise LocalProtocolError if the protocol does not allow `message` (section 3 of the protocol)."""
+    match message:
+        case Text():
+            _check_text(message)
+        case Play():
+            _check_play(message)
+        case SendDigits():
+            _check_digits(message, dialect)
+        case Language():
+            _check_language(message)
+        case End():
+            _check_type(message, "handoff_data", "handoffData", str, optional=True, hint="serialise it to JSON text")
+        case Raw():
+            _check_raw(message)
+
+
+def _check_text(message: Text) -> None:
+    _check_type(message, "token", "token", str)
+    _check_type(message, "last", "last", bool)
+    _check_tag(message, "lang", "lang")
+    _check_flags(message)
+
+
+def _check_play(message: Play) -> None:
+    _check_type(message, "source", "source", str)
+    if not _PUBLIC_URL.fullmatch(message.source):
+        raise _refused(message, "source", "a public http(s) URL", "another text", "https://media.example.com/hold.mp3")
+    if isinstance(message.loop, bool) or not isinstance(message.loop, int) or not 0 <= message.loop <= _MAX_LOOP:
+        raise _refused(message, "loop", f"a whole number from 0 to {_MAX_LOOP}", repr(message.loop), "1")
+    _check_flags(message)
+
+
+def _check_digits(message: SendDigits, dialect: Dialect) -> None:
+    _check_type(message, "digits", "digits", str)
+    if not _TONES[dialect].fullmatch(message.digits):
+        found = "an empty text" if not message.digits else "other characters"
+        raise _refused(message, "digits", f"one or more of {_TONE_NAMES[dialect]}", found, "9ww1234#")
+
+
+def _check_language(message: Language) -> None:
+    if message.tts_language is None and message.transcription_language is None:
+        raise _refused(message, "ttsLanguage", "this field, transcriptionLanguage or both", "neither", "sv-SE")
+    _check_tag(message, "tts_language", "ttsLanguage")
+    _check_tag(message, "transcription_language", "transcriptionLanguage")
+
+
+def _check_raw(message: Raw) -> None:
+    kind = message.message.get("type") if isinstance(message.message, Mapping) else None
+    if not isinstance(kind, str) or not kind:
+        raise LocalProtocolError("raw: expected a JSON object with a text `type`, found none; write {'type': ..., ...}")
+
+
+def _check_flags(message: Text | Play) -> None:
+    _check_type(message, "interruptible", "interruptible", bool, optional=True)
+    _check_type(message, "preemptible", "preemptible", bool, optional=True)
+
+
+def _check_tag(message: Outgoing, attribute: str, field: str) -> None:
+    _check_type(message, attribute, field, str, optional=True)
+    tag = getattr(message, attribute)
+    if tag is not None and not _LANGUAGE_TAG.fullmatch(tag):
+        raise _refused(message, field, "a language tag", repr(tag), "en-US")
+
+
+def _check_type(
+    message: Outgoing, attribute: str, field: str, wanted: type, *, optional: bool = False, hint: str = ""
+) -> None:
+    value = getattr(message, attribute)
+    if isinstance(value, wanted) or (optional and value is None):
+        return
+    name = {str: "text", bool: "true or false"}[wanted]
+    raise _refused(message, field, name, type(value).__name__, hint or None)
+
+
+def _refused(message: Outgoing, field: str, expected: str, found: str, example: str | None) -> LocalProtocolError:
+    kind = message.__struct_config__.tag
+    advice = f"; for example {example}" if example else ""
+    return LocalProtocolError(f"{kind}.{field}: expected {expected}, found {found}{advice}. Nothing was sent.")

@@ -1,0 +1,419 @@
+"""One ConversationRelay session without I/O: text in, events out, text out.
+
+    events = session.receive_text(frame, now)      # never raises for what Twilio sends
+    cycle = session.begin(answers=event.number)    # a talk cycle; say(), finish()
+    while (text := session.next_text(now)) is not None: ...send it
+    events = session.receive_close(code, reason, now)
+
+`now` is any steady clock in seconds. The legal moves stand in `states.py`, what was heard is kept by
+`playback.py`. This module sends nothing, waits for nothing and calls no hook.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from msgspec import structs
+
+from studio_relay.errors import LocalProtocolError, QueueFull, RemoteProtocolError
+from studio_relay.protocol.events import (
+    Ended,
+    ErrorReported,
+    Event,
+    Informed,
+    Interrupted,
+    PartlyPrompted,
+    Pressed,
+    Prompted,
+    Refused,
+    SetupRepeated,
+    Started,
+    UnknownReceived,
+)
+from studio_relay.protocol.messages import (
+    Dialect,
+    Dtmf,
+    End,
+    ErrorMessage,
+    Info,
+    Interrupt,
+    Message,
+    Outgoing,
+    Prompt,
+    Raw,
+    SendDigits,
+    Setup,
+    Text,
+    Unknown,
+    check,
+    dump,
+    dump_text,
+)
+from studio_relay.protocol.parsing import DEFAULT_MAX_BYTES, parse
+from studio_relay.protocol.playback import Playback, Speech
+from studio_relay.protocol.states import Input, State, move
+from studio_relay.protocol.transcript import Transcript
+
+# A key is itself a barge-in: Twilio reports the interrupt it causes right behind it (design decision 20).
+KEY_CAUSES_INTERRUPT_SECONDS = 0.25
+# Refused frames this close together count as a row.
+_ERROR_ROW_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionOptions:
+    """The limits of a session; sizes in bytes of UTF-8, the queue in frames."""
+
+    max_frame_bytes: int = DEFAULT_MAX_BYTES
+    max_token_bytes: int = 4_096
+    outbound_queue: int = 256
+    allow_raw: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Cycle:
+    """A talk cycle: what waits to be sent for it, and how far it has come."""
+
+    number: int
+    began: int
+    speech: Speech
+    frames: deque[str | Outgoing | Raw]
+    queued: bool = False  # stands in the wire order
+    finished: bool = False  # nothing more will be said in it
+    unclosed: bool = False  # text went out, its `last` did not
+
+
+class Session:
+    """The state of one session. See the module docstring for its use."""
+
+    __slots__ = (
+        "_cycles",
+        "_end",
+        "_error_at",
+        "_errors",
+        "_key",
+        "_next_cycle",
+        "_number",
+        "_open",
+        "_options",
+        "_seen_types",
+        "_waiting",
+        "_warned_early",
+        "_wire",
+        "playback",
+        "setup",
+        "state",
+        "transcript",
+    )  # fmt: skip
+
+    def __init__(self, options: SessionOptions | None = None, *, offset_ms: int = 0) -> None:
+        self.state = State.AWAITING_SETUP
+        self.setup: Setup | None = None
+        self.playback = Playback()
+        self.transcript = Transcript(self.playback, offset_ms=offset_ms)
+        self._options = options or SessionOptions()
+        self._number = 0
+        self._next_cycle = 1
+        self._cycles: dict[int, _Cycle] = {}  # every cycle that may still be spoken or sent
+        self._open: set[int] = set()  # those in which more may be said
+        self._wire: deque[_Cycle] = deque()  # the order on the wire: never interleaved
+        self._waiting = 0
+        self._end: str | None = None
+        self._key: tuple[int, float] | None = None
+        self._errors = 0
+        self._error_at = float("-inf")
+        self._seen_types: set[str] = set()
+        self._warned_early = False
+
+    @property
+    def dialect(self) -> Dialect:
+        """Whose protocol the other side speaks; known from the setup."""
+        return self.setup.dialect if self.setup else "twilio"
+
+    # ------------------------------------------------------------------------ from Twilio
+
+    def receive_text(self, frame: str | bytes, now: float) -> list[Event]:
+        """Take one frame. Returns what happened; a frame that is not taken gives one Refused."""
+        if self.state is State.ENDED:
+            return []
+        self._number += 1
+        try:
+            message = parse(frame, max_bytes=self._options.max_frame_bytes)
+            return [self._take(message, now)]
+        except RemoteProtocolError as error:
+            return [Refused(number=self._number, reason=str(error))]
+
+    def receive_close(self, code: int | None, reason: str, now: float) -> list[Event]:
+        """The socket is closed, by either side. Returns one Ended, the first time."""
+        if self.state is State.ENDED:
+            return []
+        end_sent = self.state is State.ENDING
+        self.state = move(self.state, Input.CLOSED)
+        self._clear()
+        self.playback.stopped(now)
+        return [
+            Ended(
+                number=self._number,
+                close_code=code,
+                close_reason=reason,
+                had_setup=self.setup is not None,
+                end_sent=end_sent,
+            )
+        ]
+
+    def _take(self, message: Message, now: float) -> Event:
+        if self.state is State.AWAITING_SETUP and not isinstance(message, Setup | Unknown):
+            first, self._warned_early = not self._warned_early, True
+            reason = f"expected `setup` as the first frame, found `{message.type}`; it is dropped"
+            return Refused(number=self._number, reason=reason, first=first)
+        match message:
+            case Setup():
+                return self._setup(message, now)
+            case Prompt():
+                return self._prompt(message, now)
+            case Dtmf():
+                return self._dtmf(message, now)
+            case Interrupt():
+                return self._interrupt(message, now)
+            case Info():
+                return self._info(message, now)
+            case ErrorMessage():
+                return self._error(message, now)
+        assert isinstance(message, Unknown)
+        first = message.type not in self._seen_types and len(self._seen_types) < 100
+        self._seen_types.add(message.type[:100] if first else "")
+        return UnknownReceived(number=self._number, message=message, first=first)
+
+    def _setup(self, message: Setup, now: float) -> Event:
+        if self.setup is not None:
+            return SetupRepeated(number=self._number, setup=message)
+        self.state = move(self.state, Input.SETUP)
+        self.setup = message
+        self.transcript.begin(now)
+        return Started(number=self._number, setup=message)
+
+    def _prompt(self, message: Prompt, now: float) -> Event:
+        final = message.last and bool(message.voice_prompt.strip())
+        self.state = move(self.state, Input.PROMPT if final else Input.PROMPT_PART)
+        if not final:
+            return PartlyPrompted(number=self._number, prompt=message)
+        self.transcript.said(message.voice_prompt, now)
+        return Prompted(number=self._number, prompt=message)
+
+    def _dtmf(self, message: Dtmf, now: float) -> Event:
+        self.state = move(self.state, Input.DTMF)
+        self._key = (self._number, now)
+        return Pressed(number=self._number, dtmf=message)
+
+    def _interrupt(self, message: Interrupt, now: float) -> Event:
+        before = self._cause(now)
+        cut_speech = self.playback.interrupted(message.utterance_until_interrupt, now, before)
+        cut = [cycle for cycle in self._cycles.values() if cycle.began < before]
+        for cycle in cut:
+            self._forget(cycle)
+        self.state = move(self.state, Input.INTERRUPT, others=bool(self._open))
+        return Interrupted(
+            number=self._number,
+            interrupt=message,
+            cut=frozenset(cycle.number for cycle in cut),
+            heard=" ".join(heard for speech in cut_speech if (heard := speech.heard_text())),
+        )
+
+    def _cause(self, now: float) -> int:
+        """The number of the event that caused an interrupt arriving now: the key just pressed, or this voice."""
+        if self._key is None:
+            return self._number
+        number, at = self._key
+        answered = any(s.heard for s in self.playback.speeches if s.began >= number)
+        return number if now - at <= KEY_CAUSES_INTERRUPT_SECONDS and not answered else self._number
+
+    def _info(self, message: Info, now: float) -> Event:
+        if message.name == "agentSpeaking" and message.value in ("on", "off"):
+            self.playback.speaking(message.value == "on", now)
+            self._errors = 0
+        elif message.name == "tokensPlayed" and isinstance(message.value, str):
+            self.playback.played(message.value, now)
+            self._errors = 0
+        return Informed(number=self._number, info=message)
+
+    def _error(self, message: ErrorMessage, now: float) -> Event:
+        self._errors = self._errors + 1 if now - self._error_at <= _ERROR_ROW_SECONDS else 1
+        self._error_at = now
+        return ErrorReported(number=self._number, error=message, in_a_row=self._errors)
+
+    # -------------------------------------------------------------------------- to Twilio
+
+    def begin(self, *, answers: int | None = None) -> int:
+        """Open a talk cycle and return its number. `answers` is the number of the event it answers.
+
+        It takes its place on the wire with its first frame. Next: say(), then finish() it, always.
+        """
+        self.state = move(self.state, Input.REPLY)
+        number = self._next_cycle
+        self._next_cycle += 1
+        began = self._number if answers is None else answers
+        self._cycles[number] = _Cycle(number, began, Speech(number, began, 0.0), deque())
+        self._open.add(number)
+        return number
+
+    def say(self, cycle: int, token: str) -> None:
+        """Queue `token` in a talk cycle, split at white space where it exceeds the token limit.
+
+        Raises CallEnded, QueueFull, or LocalProtocolError when the cycle is over or the token is not text.
+        """
+        current = self._writable(cycle)
+        if type(token) is not str:
+            check(Text(token=token, last=False))
+        if self._waiting >= self._options.outbound_queue:
+            raise self._full()
+        if not current.queued:
+            self._queue(current)
+        if len(token) * 4 <= self._options.max_token_bytes:
+            current.frames.append(token)
+            self._waiting += 1
+            return
+        pieces = _split(token, self._options.max_token_bytes)
+        current.frames.extend(pieces)
+        self._waiting += len(pieces)
+
+    def send(self, cycle: int, message: Outgoing | Raw) -> None:
+        """Queue any other message, or text with options, in its place within a talk cycle.
+
+        Raises as say() does; LocalProtocolError names the field that is wrong.
+        """
+        current = self._writable(cycle)
+        if isinstance(message, Raw) and not self._options.allow_raw:
+            raise LocalProtocolError(
+                "raw messages are switched off: they are not part of the known protocol; "
+                "set STUDIO_RELAY_ALLOW_RAW=1 to send them at your own risk"
+            )
+        if isinstance(message, End):
+            raise LocalProtocolError("an end is not part of a talk cycle; use end()")
+        check(message, dialect=self.dialect)
+        if self._waiting >= self._options.outbound_queue:
+            raise self._full()
+        if not current.queued:
+            self._queue(current)
+        current.frames.append(message)
+        self._waiting += 1
+
+    def finish(self, cycle: int) -> None:
+        """Nothing more will be said in this cycle: its last frame closes it. Does nothing if it is over."""
+        current = self._cycles.get(cycle)
+        if current is None or current.finished:
+            return
+        current.finished = True
+        self._open.discard(cycle)
+        if not current.queued:
+            del self._cycles[cycle]
+        self.state = move(self.state, Input.LAST, others=bool(self._open))
+
+    def replace(self, cycle: int) -> None:
+        """Something newer is to be said: drop what waits in this cycle, and close it if it was begun."""
+        current = self._cycles.get(cycle)
+        if current is None:
+            return
+        self._waiting -= len(current.frames)
+        current.frames.clear()
+        self.finish(cycle)
+
+    def end(self, handoff_data: str | None = None) -> None:
+        """Queue the end of the session, ahead of everything that still waits. Next: wait for Twilio's close.
+
+        Raises LocalProtocolError if it is not text, CallEnded if the session is ending already.
+        """
+        message = End(handoff_data=handoff_data)
+        text = dump(message)
+        self.state = move(self.state, Input.END)
+        self._clear()
+        self._end = text
+
+    def next_text(self, now: float) -> str | None:
+        """The text of the next frame to put on the wire, or None while there is none. Counts as sent."""
+        while self._wire:
+            cycle = self._wire[0]
+            if cycle.frames:
+                self._waiting -= 1
+                return self._emit(cycle, cycle.frames.popleft(), now)
+            if not cycle.finished:
+                return None
+            self._wire.popleft()
+            del self._cycles[cycle.number]
+            if cycle.unclosed:
+                return dump_text("", True)
+        text, self._end = self._end, None
+        return text
+
+    @property
+    def waiting(self) -> int:
+        """How many frames wait to be sent."""
+        return self._waiting
+
+    @property
+    def room(self) -> bool:
+        """Whether another frame may be queued."""
+        return self._waiting < self._options.outbound_queue
+
+    def is_open(self, cycle: int) -> bool:
+        """Whether more may be said in this talk cycle."""
+        return cycle in self._open
+
+    def _emit(self, cycle: _Cycle, frame: str | Outgoing | Raw, now: float) -> str:
+        last = cycle.finished and not cycle.frames
+        if type(frame) is str:
+            cycle.unclosed = not last
+            self.playback.sent(cycle.speech, frame, now)
+            return dump_text(frame, last)
+        if isinstance(frame, Text):
+            cycle.unclosed = not last
+            frame = structs.replace(frame, last=last)
+            cycle.speech.preemptible = bool(frame.preemptible)
+            self.playback.sent(cycle.speech, frame.token, now)
+        elif isinstance(frame, SendDigits):
+            self.playback.tones_sent(frame.digits, now)
+        assert not isinstance(frame, str)
+        return dump(frame, dialect=self.dialect)
+
+    def _writable(self, cycle: int) -> _Cycle:
+        if cycle in self._open:
+            return self._cycles[cycle]
+        move(self.state, Input.REPLY)
+        raise LocalProtocolError(
+            f"talk cycle {cycle} is over (finished, interrupted or replaced): nothing more can be said in it"
+        )
+
+    def _queue(self, cycle: _Cycle) -> None:
+        cycle.queued = True
+        self._wire.append(cycle)
+
+    def _full(self) -> QueueFull:
+        return QueueFull(
+            f"{self._waiting} frames wait to be sent, the limit is {self._options.outbound_queue}: "
+            "say less at once, or yield it so that the server can wait"
+        )
+
+    def _forget(self, cycle: _Cycle) -> None:
+        """An interrupted cycle needs no closer: Twilio has purged it."""
+        cycle.finished = True
+        self._open.discard(cycle.number)
+        self._waiting -= len(cycle.frames)
+        cycle.frames.clear()
+        if cycle.queued:
+            self._wire.remove(cycle)
+        del self._cycles[cycle.number]
+
+    def _clear(self) -> None:
+        for cycle in list(self._cycles.values()):
+            self._forget(cycle)
+
+
+def _split(token: str, max_bytes: int) -> list[str]:
+    """`token` in pieces of at most `max_bytes` UTF-8 bytes, cut behind white space where there is any."""
+    pieces, rest = [], token
+    while len(rest.encode("utf-8", "replace")) > max_bytes:
+        fitting = rest.encode("utf-8", "replace")[:max_bytes].decode("utf-8", "ignore")
+        cut = max(fitting.rfind(" "), fitting.rfind("\n")) + 1 or len(fitting)
+        pieces.append(rest[:cut])
+        rest = rest[cut:]
+    return [*pieces, rest]

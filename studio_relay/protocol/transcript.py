@@ -1,0 +1,88 @@
+"""The transcript of a session as it was heard: caller and agent in the order they spoke; no messages, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from studio_relay.protocol.playback import Playback, Speech, squeeze
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """One turn of the conversation.
+
+    `text` is what was heard, `sent` what was sent when that is more, `digits` keys or tones. `at_ms` counts
+    from the first setup of the call. `estimated` marks an agent turn whose heard part Twilio did not report.
+    """
+
+    who: Literal["agent", "caller"]
+    text: str
+    at_ms: int
+    sent: str | None = None
+    digits: str | None = None
+    estimated: bool = False
+
+
+class Transcript:
+    """Reads what the agent's side was heard to say from `playback`, and keeps what the caller said."""
+
+    __slots__ = ("_caller", "_offset_ms", "_playback", "_zero")
+
+    def __init__(self, playback: Playback, *, offset_ms: int = 0) -> None:
+        self._playback = playback
+        self._offset_ms = offset_ms
+        self._zero = 0.0
+        self._caller: list[tuple[float, Turn]] = []
+
+    def begin(self, now: float) -> None:
+        """The setup arrived at `now` (seconds)."""
+        self._zero = now
+
+    def said(self, text: str, now: float) -> None:
+        """The caller said `text`."""
+        self._caller.append((now, Turn(who="caller", text=text, at_ms=self._ms(now))))
+
+    def pressed(self, digits: str, now: float) -> None:
+        """The caller pressed `digits`; keys that follow each other make one turn."""
+        if self._caller and self._caller[-1][1].digits and not self._agent_spoke_since(self._caller[-1][0]):
+            at, turn = self._caller.pop()
+            self._caller.append((at, replace(turn, digits=f"{turn.digits}{digits}")))
+        else:
+            self._caller.append((now, Turn(who="caller", text="", at_ms=self._ms(now), digits=digits)))
+
+    def turns(self) -> Sequence[Turn]:
+        """All turns so far, in the order they began."""
+        timed = [*self._greeting(), *self._spoken(), *self._tones(), *self._caller]
+        return tuple(turn for _, turn in sorted(timed, key=lambda entry: entry[0]))
+
+    def _greeting(self) -> list[tuple[float, Turn]]:
+        greeting = self._playback.greeting
+        if greeting is None:
+            return []
+        turn = Turn(who="agent", text=greeting.text, at_ms=self._ms(greeting.began_at), estimated=greeting.estimated)
+        return [(greeting.began_at, turn)]
+
+    def _spoken(self) -> list[tuple[float, Turn]]:
+        return [(s.sent_at, self._speech(s)) for s in self._playback.speeches if s.squeezed]
+
+    def _speech(self, speech: Speech) -> Turn:
+        text = speech.heard_text() if self._playback.reported or speech.cut else speech.text
+        return Turn(
+            who="agent",
+            text=text,
+            at_ms=self._ms(speech.sent_at),
+            sent=speech.text if squeeze(text) != speech.squeezed else None,
+            estimated=speech.estimated or not self._playback.reported,
+        )
+
+    def _tones(self) -> list[tuple[float, Turn]]:
+        tones = self._playback.tones
+        return [(t.sent_at, Turn(who="agent", text="", at_ms=self._ms(t.sent_at), digits=t.digits)) for t in tones]
+
+    def _agent_spoke_since(self, at: float) -> bool:
+        return bool(self._playback.speeches) and self._playback.speeches[-1].sent_at > at
+
+    def _ms(self, now: float) -> int:
+        return self._offset_ms + max(0, round((now - self._zero) * 1000))
