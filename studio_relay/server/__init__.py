@@ -1,0 +1,1 @@
+"""The server: Quart at the edge, signatures before anything else."""
