@@ -1,0 +1,340 @@
+"""Twilio's playback queue: what is spoken when, what a barge-in cuts off, and what the caller heard of it.
+
+Pure: time is passed in as milliseconds, and events come out with theirs; no loop, no socket, no frames.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from studio_relay.testing.rates import DIGITS_START_MS, MEDIA_MS, MeasuredRates, Rates, digits_ms
+
+Interruptible = Literal["none", "dtmf", "speech", "any"]
+Cause = Literal["dtmf", "speech"]
+
+LONG_CLAUSE = 40
+"""A comma this far into a segment ends it; seen once, 45 characters in: one case, no law."""
+
+REPORT_LAG_MS = 5
+"""`durationUntilInterruptMs` was 5 to 6 ms below the time since the segment began."""
+
+MAX_LOOPS = 1000
+
+_STOP = re.compile(r"[.!?:;…]+[\"'”’)\]]*(?=\s)|[。！？]+|\n+")
+_STOP_AT_END = re.compile(r"[.!?:;…。！？][\"'”’)\]]*$")
+_COMMA = re.compile(r",\s+")
+_LAST_SPACE = re.compile(r"\s\S*$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaybackEvent:
+    """What the queue would report, whether or not anybody subscribed."""
+
+    at_ms: int
+    name: Literal["agentSpeaking", "tokensPlayed"]
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """What a barge-in or a newer text left: the heard fragment of the current segment, its duration."""
+
+    fragment: str
+    duration_ms: int
+
+
+@dataclass(kw_only=True)
+class Utterance:
+    """One item of the queue: a talk cycle, the greeting, media, or digits, and how much of it was heard."""
+
+    kind: Literal["speech", "greeting", "media", "digits"]
+    sent: str = ""
+    heard: str = ""
+    started_ms: int | None = None
+    lang: str | None = None
+    closed: bool = False
+    cut: bool = False
+    preemptible: bool = False
+    interruptible: Interruptible = "any"
+    ready_ms: int = 0
+    taken: int = 0  # characters of `sent` that have begun to be played
+    media_ms: int = MEDIA_MS
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more of it can ever be played."""
+        return self.cut or (self.closed and not self.sent[self.taken :].strip())
+
+
+@dataclass(kw_only=True)
+class _Segment:
+    """The piece that is being played now."""
+
+    item: Utterance
+    start_ms: int
+    begin: int  # where it begins in item.sent
+    whole: bool = False  # its end was found; else it grows with the cycle
+    text: str = ""
+    end_ms: int = 0
+
+
+@dataclass(kw_only=True)
+class Playback:
+    """The queue. `advance` first, then tell it what happened at that same time."""
+
+    rates: Rates = field(default_factory=MeasuredRates)
+    media_ms: Mapping[str, int] = field(default_factory=dict)
+    utterances: list[Utterance] = field(default_factory=list)
+    speaking: bool = False
+    words_before: int = 0  # whole segments' words since the agent began to speak
+    _queue: deque[Utterance] = field(default_factory=deque)
+    _open: Utterance | None = None  # the talk cycle whose last token has not come
+    _segment: _Segment | None = None
+    _free_ms: int = 0
+
+    # What comes in
+
+    def greet(self, text: str, *, at_ms: int, interruptible: Interruptible) -> None:
+        """Queue the welcome greeting; it is one segment and starts at `at_ms`."""
+        self._add(Utterance(kind="greeting", sent=text, closed=True, ready_ms=at_ms, interruptible=interruptible))
+
+    def text(
+        self,
+        now: int,
+        token: str,
+        *,
+        last: bool,
+        preemptible: bool,
+        interruptible: Interruptible,
+        lang: str | None = None,
+    ) -> list[PlaybackEvent]:
+        """Take one token of the open talk cycle, or of a new one; a new one may preempt, and reports it."""
+        events: list[PlaybackEvent] = []
+        cycle = self._open
+        if cycle is None:
+            cycle = Utterance(kind="speech", preemptible=preemptible, interruptible=interruptible, lang=lang)
+            self._open = cycle
+        if token.strip() and not cycle.sent.strip():
+            events = self._preempt(now)
+            self._add(cycle)
+        if self._playing is not cycle and not cycle.sent[cycle.taken :].strip():
+            cycle.ready_ms = now + self.rates.start_ms()
+        cycle.sent += token
+        if last:
+            cycle.closed, self._open = True, None
+        self._grow()
+        return events
+
+    def play(
+        self, now: int, source: str, *, loop: int, preemptible: bool, interruptible: Interruptible
+    ) -> list[PlaybackEvent]:
+        """Queue media; no report of its own is known, `agentSpeaking` around it is our assumption."""
+        events = self._preempt(now)
+        once = self.media_ms.get(source, MEDIA_MS)
+        self._add(
+            Utterance(
+                kind="media",
+                sent=source,
+                closed=True,
+                ready_ms=now + self.rates.start_ms(),
+                preemptible=preemptible,
+                interruptible=interruptible,
+                media_ms=once * (loop or MAX_LOOPS),
+            )
+        )
+        return events
+
+    def digits(self, now: int, digits: str) -> None:
+        """Queue keys: behind speech they follow at once, else after a short delay."""
+        ready = now + DIGITS_START_MS if self.quiet else now
+        self._add(Utterance(kind="digits", sent=digits, closed=True, ready_ms=ready, interruptible="none"))
+
+    # What can be asked
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is audible and nothing that was sent waits to be."""
+        return self._segment is None and not self.speaking and self.next_at() is None
+
+    def interruptible_by(self, cause: Cause) -> bool:
+        """Whether `cause` would cut what is audible now; silence cannot be cut."""
+        if not self.speaking:
+            return False
+        item = self._playing or (self._queue[0] if self._queue else None)
+        return item is not None and item.interruptible in ("any", cause)
+
+    def next_at(self) -> int | None:
+        """When `advance` has something to do next; None while it waits for something to be told."""
+        if self._segment is not None:
+            return self._segment.end_ms
+        item = self._head()
+        if item is not None and _playable(item):
+            return max(item.ready_ms, self._free_ms)
+        return None
+
+    def word_moment(self, count: int) -> int | None:
+        """When the `count`-th word since the agent began to speak is half said; None if not known yet."""
+        wanted = count - self.words_before
+        if wanted <= 0:
+            return self._free_ms
+        if self._segment is None or self._segment.item.kind in ("media", "digits"):
+            return None
+        words = list(re.finditer(r"\S+", self._segment.text))
+        if wanted > len(words):
+            return None
+        word = words[wanted - 1]
+        share = (word.start() + word.end()) / 2 / len(self._segment.text)
+        return self._segment.start_ms + round(share * (self._segment.end_ms - self._segment.start_ms))
+
+    # What happens with time
+
+    def advance(self, now: int) -> list[PlaybackEvent]:
+        """Everything up to and at `now`, in order."""
+        events: list[PlaybackEvent] = []
+        while True:
+            if self._segment is not None and self._segment.end_ms <= now:
+                events += self._finish(self._segment)
+            elif self._segment is None and (item := self._due(now)) is not None:
+                events += self._begin(item, max(item.ready_ms, self._free_ms))
+            else:
+                return events
+
+    def interrupt(self, now: int) -> Cut:
+        """Stop at once and purge everything; what arrives later is new speech (`greeting-dtmf` shows it)."""
+        cut = self._cut_segment(now)
+        for item in self._queue:
+            item.cut = True
+        self._queue.clear()
+        self._open = None
+        self.speaking = False
+        self._free_ms = max(self._free_ms, now)
+        return cut
+
+    def _preempt(self, now: int) -> list[PlaybackEvent]:
+        events: list[PlaybackEvent] = []
+        playing = self._playing
+        if playing is not None and playing.preemptible:
+            fragment = self._cut_segment(now).fragment
+            if fragment:
+                events.append(PlaybackEvent(at_ms=now, name="tokensPlayed", value=fragment))
+            playing.cut = True
+        for item in self._queue:
+            item.cut = item.cut or item.preemptible
+        self._queue = deque(item for item in self._queue if not item.cut)
+        if self._open is not None and self._open.cut:
+            self._open = None
+        return events
+
+    def _add(self, item: Utterance) -> None:
+        self.utterances.append(item)
+        self._queue.append(item)
+
+    @property
+    def _playing(self) -> Utterance | None:
+        return self._segment.item if self._segment else None
+
+    def _head(self) -> Utterance | None:
+        while self._queue and self._queue[0].over:
+            self._queue.popleft()
+        return self._queue[0] if self._queue else None
+
+    def _due(self, now: int) -> Utterance | None:
+        item = self._head()
+        if item is None or not _playable(item):
+            return None
+        return item if max(item.ready_ms, self._free_ms) <= now else None
+
+    def _begin(self, item: Utterance, at: int) -> list[PlaybackEvent]:
+        events: list[PlaybackEvent] = []
+        if item.kind != "digits" and not self.speaking:
+            self.speaking, self.words_before = True, 0
+            events.append(PlaybackEvent(at_ms=at, name="agentSpeaking", value="on"))
+        if item.started_ms is None:
+            item.started_ms = at
+        self.rates.begin_segment()
+        self._segment = _Segment(item=item, start_ms=at, begin=item.taken)
+        self._grow()
+        return events
+
+    def _grow(self) -> None:
+        """Let the playing segment take what arrived for it, up to the end of its clause."""
+        segment = self._segment
+        if segment is None or segment.whole:
+            return
+        item = segment.item
+        item.taken = segment.begin
+        segment.text, segment.whole = _clause(item) if item.kind == "speech" else (item.sent, True)
+        item.taken = segment.begin + len(segment.text)
+        segment.end_ms = segment.start_ms + self._duration(item, segment.text)
+
+    def _duration(self, item: Utterance, text: str) -> int:
+        if item.kind == "digits":
+            return digits_ms(text)
+        return item.media_ms if item.kind == "media" else self.rates.segment_ms(text)
+
+    def _finish(self, segment: _Segment) -> list[PlaybackEvent]:
+        at, item = segment.end_ms, segment.item
+        item.heard += segment.text
+        self.words_before += len(segment.text.split())
+        self._segment, self._free_ms = None, at
+        events = []
+        if item.kind != "media":
+            events.append(PlaybackEvent(at_ms=at, name="tokensPlayed", value=segment.text))
+        follower = self._due(at)
+        if self.speaking and (follower is None or follower.kind == "digits"):
+            events.append(PlaybackEvent(at_ms=at, name="agentSpeaking", value="off"))
+            self.speaking = False
+        return events
+
+    def _cut_segment(self, now: int) -> Cut:
+        segment = self._segment
+        if segment is None:
+            return Cut(fragment="", duration_ms=0)
+        elapsed = max(0, now - segment.start_ms)
+        fragment = ""
+        if segment.item.kind in ("speech", "greeting"):
+            fragment = heard_of(segment.text, elapsed, segment.end_ms - segment.start_ms)
+        if fragment:
+            segment.item.heard += segment.text[: segment.text.index(fragment)] + fragment
+        segment.item.cut = True
+        self._segment, self._free_ms = None, now
+        return Cut(fragment=fragment, duration_ms=max(0, elapsed - REPORT_LAG_MS))
+
+
+def heard_of(text: str, elapsed_ms: int, total_ms: int) -> str:
+    """The whole words of `text` heard after `elapsed_ms` of `total_ms`, in proportion, the word begun too."""
+    if total_ms <= 0 or elapsed_ms >= total_ms:
+        return text.strip()
+    position = len(text) * elapsed_ms / total_ms
+    begun = [word.end() for word in re.finditer(r"\S+", text) if word.start() <= position]
+    end = begun[-1] if begun else next((word.end() for word in re.finditer(r"\S+", text)), 0)
+    return text[:end].strip()
+
+
+def _playable(item: Utterance) -> str:
+    """What of `item` could be spoken next: while the cycle is open, whole words only."""
+    rest = item.sent[item.taken :]
+    if item.closed or _STOP_AT_END.search(rest):
+        return rest if rest.strip() else ""
+    last_space = _LAST_SPACE.search(rest)
+    return rest[: last_space.start()] if last_space and rest[: last_space.start()].strip() else ""
+
+
+def _clause(item: Utterance) -> tuple[str, bool]:
+    """The clause `item` goes on with, and whether it is whole; one that is not may still grow."""
+    rest = item.sent[item.taken :]
+    end = _clause_end(rest)
+    if end is None:
+        return _playable(item), item.closed
+    return (rest, True) if item.closed and not rest[end:].strip() else (rest[:end], True)
+
+
+def _clause_end(text: str) -> int | None:
+    """Where the first clause of `text` ends: after a stop, or behind a comma that is far enough in."""
+    ends = [stop.end() for stop in _STOP.finditer(text) if text[: stop.end()].strip()]
+    ends += [comma.end() for comma in _COMMA.finditer(text) if comma.start() + 1 >= LONG_CLAUSE]
+    return min(ends, default=None)
