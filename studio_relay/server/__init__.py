@@ -1,1 +1,1 @@
-"""The server: Quart at the edge, signatures before anything else."""
+"""The Quart server: who may connect, frames in and out, limits; what is said is decided elsewhere."""

@@ -1,0 +1,674 @@
+"""From the events of a session to the hooks of its plugins, and from hooks to words: one `Conversation` a session.
+
+It owns the order of things: on_setup before anything else, at most one reply at a time, who hears a key. It
+knows no socket and no host; `server/connection.py` feeds it frames and sends what it has to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from studio_relay.call import Call, Reason, SessionEnd
+from studio_relay.errors import CallEnded, LocalProtocolError, PluginError, StoreError
+from studio_relay.handoff import Handoff, as_handoff, server_handoff
+from studio_relay.memory import Memory
+from studio_relay.plugins import Plugin, Plugins
+from studio_relay.protocol.events import (
+    Ended,
+    ErrorReported,
+    Event,
+    Informed,
+    Interrupted,
+    PartlyPrompted,
+    Pressed,
+    Prompted,
+    Refused,
+    SetupRepeated,
+    Started,
+    UnknownReceived,
+)
+from studio_relay.protocol.messages import Outgoing, Prompt, Raw, Setup, Text
+from studio_relay.protocol.session import Session, SessionOptions
+from studio_relay.protocol.transcript import Turn
+from studio_relay.replies import CURRENT, Reply
+from studio_relay.settings import PluginSettings
+from studio_relay.store import SessionStore
+from studio_relay.voice import Voice, WrappedVoice
+from studio_relay.watching import Watcher, log_failure
+
+log = logging.getLogger(__name__)
+
+_FAILURES_ALLOWED = 2  # replies in a row; then the session ends with relay-agent-failed
+_ERRORS_ALLOWED = 5  # frames of ours that Twilio refused in a row: our encoder is broken
+_ENDED = "the call is ending: nothing more can be said after end()"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dispatcher:
+    """What the conversations of a process share."""
+
+    plugins: Plugins
+    settings: PluginSettings
+    store: SessionStore
+    default_agent: Plugin
+
+    def choose(self, path_agent: Plugin | None, parameters: Mapping[str, str]) -> Plugin:
+        """The agent that answers: by path, by the custom parameter `agent` where allowed, else the default."""
+        if path_agent is not None:
+            return path_agent
+        wanted = parameters.get("agent") if self.settings.agent_from_parameters else None
+        if wanted:
+            found = self.plugins.agent(wanted)
+            if found is not None:
+                return found
+            log.warning(
+                "the custom parameter agent names one that is not installed; %s answers", self.default_agent.name
+            )
+        return self.default_agent
+
+
+class Conversation:
+    """One session: give it frames with receive(), send what next_text() holds, and tell it when the socket closes."""
+
+    def __init__(self, desk: Dispatcher, *, path_agent: Plugin | None = None) -> None:
+        settings = desk.settings
+        self.session = Session(
+            SessionOptions(
+                max_frame_bytes=settings.max_frame_bytes,
+                max_token_bytes=settings.max_token_bytes,
+                outbound_queue=settings.outbound_queue,
+                allow_raw=settings.allow_raw_messages,
+            )
+        )
+        self.call: Call | None = None
+        self.admit: Callable[[Setup], str | None] = lambda setup: None
+        self.on_words: Callable[[], None] = lambda: None  # there may be something to send
+        self.on_refusal: Callable[[str], None] = lambda why: None  # the session must be turned away
+        self.reason: Reason | None = None  # why it ends, where that is our doing
+        self._desk = desk
+        self._settings = settings
+        self._path_agent = path_agent
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._memory: Memory | None = None
+        self._agent: Plugin | None = None
+        self._watchers: tuple[Watcher, ...] = ()
+        self._starting: asyncio.Task[None] | None = None
+        self._held: deque[Event] = deque()  # what came before the agent was ready
+        self._opening: Reply | None = None  # on_setup
+        self._reply: Reply | None = None
+        self._keyed: list[Reply] = []  # on_dtmf hooks that have said nothing yet
+        self._remarks: set[asyncio.Task[None]] = set()
+        self._asker: asyncio.Future[Prompt | None] | None = None
+        self._collector: deque[str] | None = None
+        self._typed_ahead: deque[str] = deque()
+        self._news: asyncio.Future[None] | None = None
+        self._cuts = 0
+        self._turns = 0
+        self._failures = 0
+        self._ending: asyncio.Task[None] | None = None
+        self._handoff: dict[str, Any] | None = None
+        self._closed = False
+        self._limit_timer: asyncio.TimerHandle | None = None
+        self._own_tasks: set[asyncio.Task[Any]] = set()
+
+    # ------------------------------------------------------------------------- from the socket
+
+    def receive(self, frame: str | bytes) -> None:
+        """Take a frame and act on it at once; hooks run in tasks of their own."""
+        for event in self.session.receive_text(frame, self._loop.time()):
+            self._take(event)
+        self._notify()
+
+    @property
+    def backlog(self) -> int:
+        """How many events wait for the agent to be ready; the reader stops while they are too many."""
+        return len(self._held)
+
+    async def closed(self, code: int | None, reason: str = "") -> None:
+        """The socket is gone. Runs on_end of every plugin, once, and keeps what a reconnect needs."""
+        for ended in self.session.receive_close(code, reason, self._loop.time()):
+            assert isinstance(ended, Ended)
+            if ended.had_setup:
+                await self._close(code, ended.end_sent)
+        self._closed = True
+        self._notify()
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._admit(event)
+        elif isinstance(event, Refused):
+            if event.first:
+                log.warning("frame refused: %s", event.reason)
+        elif self.call is None:
+            self._held.append(event)
+        else:
+            self._dispatch(event, self.call)
+
+    def _admit(self, event: Started) -> None:
+        refusal = self.admit(event.setup)
+        if refusal is not None:
+            self.reason = "refused"
+            log.warning("session refused: %s", refusal)
+            self.on_refusal(refusal)
+            return
+        self._starting = self._spawn(self._start(event.setup), "start")
+
+    # ------------------------------------------------------------------------------- the start
+
+    async def _start(self, setup: Setup) -> None:
+        self._memory = await Memory.load(self._desk.store, setup.call_sid)
+        agent = self._agent = self._desk.choose(self._path_agent, setup.custom_parameters)
+        self.session.transcript.offset_ms = self._memory.elapsed_ms
+        call = Call(
+            self,
+            setup,
+            agent=agent.name,
+            session_number=self._memory.sessions + 1,
+            language=setup.custom_parameters.get("language", ""),
+            state=self._memory.state,
+        )
+        limit, seconds = self._settings.inbound_queue, self._settings.hook_timeout_seconds
+        self._watchers = tuple(
+            Watcher(plugin, seconds=seconds, limit=limit) for plugin in (*self._desk.plugins.extensions, agent)
+        )
+        self._limit_timer = self._loop.call_later(self._settings.call_max_seconds, self._hit_limit)
+        self.call = call
+        self._watch_extensions("on_setup", call=call, setup=setup)
+        self._open(call, setup, agent)
+        held, self._held = self._held, deque()
+        for event in held:
+            self._dispatch(event, call)
+        self._notify()
+
+    def _open(self, call: Call, setup: Setup, agent: Plugin) -> None:
+        hook = agent.hooks.get("on_setup")
+        if hook is not None and not self._closed:
+            self._opening = self._new_reply("on_setup", {"call": call, "setup": setup}, 0, may_be_silent=True)
+            if self._opening is not None:
+                self._opening.start(call.call_sid)
+
+    # ------------------------------------------------------------------------------ the events
+
+    def _dispatch(self, event: Event, call: Call) -> None:
+        match event:
+            case Prompted():
+                self._watch_extensions("on_prompt", call=call, prompt=event.prompt)
+                self._prompted(event, call)
+            case Pressed():
+                self._watch_extensions("on_dtmf", call=call, dtmf=event.dtmf)
+                self._pressed(event, call)
+            case Interrupted():
+                self._interrupted(event)
+                self._watch_all("on_interrupt", call=call, interrupt=event.interrupt)
+            case PartlyPrompted():
+                self._watch_all("on_partial_prompt", call=call, prompt=event.prompt)
+            case Informed():
+                self._watch_all("on_info", call=call, message=event.info)
+            case ErrorReported():
+                self._errored(event)
+                self._watch_all("on_error", call=call, message=event.error)
+            case UnknownReceived():
+                if event.first:
+                    log.info("message of an unknown type passed on: %.100s", event.message.type)
+                self._watch_all("on_unknown", call=call, message=event.message)
+            case SetupRepeated():
+                log.warning("a second setup on the same socket changed nothing")
+
+    def _prompted(self, event: Prompted, call: Call) -> None:
+        if self._asker is not None and not self._asker.done():
+            self._answered(event.number)
+            self._asker.set_result(event.prompt)
+        elif self._waiting_hook() is not None or self._ending is not None:
+            pass  # it stands in the transcript
+        elif self._is_opening():
+            self._held = deque(held for held in self._held if not isinstance(held, Prompted))
+            self._held.append(event)  # of the prompts that come meanwhile the last counts
+        else:
+            self._answer(event, call)
+
+    def _pressed(self, event: Pressed, call: Call) -> None:
+        if self._collector is not None:
+            self._answered(event.number)
+            self._collector.append(event.dtmf.digit)
+        elif self._waiting_hook() is not None:
+            self._typed_ahead.append(event.dtmf.digit)
+        elif self._ending is not None:
+            pass
+        elif self._is_opening():
+            self._held.append(event)
+        else:
+            self._key(event, call)
+
+    def _answer(self, event: Prompted, call: Call) -> None:
+        self._turns += 1
+        if self._turns > self._settings.max_turns:
+            self._hit_limit()
+            return
+        before = self._stop_replies()
+        reply = self._new_reply("on_prompt", {"call": call, "prompt": event.prompt}, event.number)
+        if reply is not None:
+            self._reply = reply
+            reply.start(call.call_sid, after=before)
+
+    def _key(self, event: Pressed, call: Call) -> None:
+        """on_dtmf hooks begin in the order of the keys; one that speaks replaces the reply that runs."""
+        after = [reply.decided for reply in self._keyed]
+        reply = self._new_reply(
+            "on_dtmf", {"call": call, "dtmf": event.dtmf}, event.number, tentative=True, may_be_silent=True
+        )
+        if reply is not None:
+            self._keyed.append(reply)
+            reply.start(call.call_sid, after=after)
+
+    def _interrupted(self, event: Interrupted) -> None:
+        self._cuts += 1
+        for reply in self._replies():
+            if reply.voice.answers < event.before and not reply.waiting:
+                reply.stop()
+
+    def _errored(self, event: ErrorReported) -> None:
+        log.warning("Twilio reports an error, code %s", event.error.code or "none")
+        log.debug("the error in full: %.500s", event.error.description)
+        if event.in_a_row >= _ERRORS_ALLOWED and self._ending is None:
+            log.error("Twilio refused %d frames in a row; the session is ended", event.in_a_row)
+            self._stop_replies()
+            self._end_for("relay-agent-failed", "ended", cut=True)
+
+    # ----------------------------------------------------------------------------- the replies
+
+    def _new_reply(self, name: str, arguments: Mapping[str, Any], answers: int, **options: bool) -> Reply | None:
+        hook = self._agent.hooks.get(name) if self._agent else None
+        if hook is None:
+            return None
+        return Reply(
+            self,
+            hook,
+            arguments,
+            self._voice(answers),
+            piece_seconds=self._settings.hook_timeout_seconds,
+            whole_seconds=self._settings.reply_max_seconds,
+            **options,
+        )
+
+    def _voice(self, answers: int) -> Voice:
+        wraps = [plugin for plugin in self._desk.plugins.extensions if "wrap_reply" in plugin.hooks]
+        return WrappedVoice(self, answers, self._wrapping(wraps)) if wraps else Voice(self, answers)
+
+    def _wrapping(self, wraps: Sequence[Plugin]) -> Callable[[AsyncIterator[str]], AsyncIterator[str]]:
+        """The first extension is nearest the wire, so it wraps last."""
+
+        def wrap(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+            for plugin in reversed(wraps):
+                hook = plugin.hooks["wrap_reply"]
+                available = {"call": self.call, "reply": pieces}
+                pieces = hook.function(**{name: available[name] for name in hook.arguments})
+                if not hasattr(pieces, "__aiter__"):
+                    raise PluginError(f"{hook}: expected an async iterator of text, found {type(pieces).__name__}")
+            return pieces
+
+        return wrap
+
+    def _replies(self) -> list[Reply]:
+        """All replies that are not settled."""
+        return [r for r in (self._opening, self._reply, *self._keyed) if r is not None and not r.settled]
+
+    def _stop_replies(self, *, but: Reply | None = None, drop: bool = True) -> list[asyncio.Future[Any]]:
+        """Stop what runs; returns the tasks that still clean up behind themselves."""
+        stopped = [reply for reply in self._replies() if reply is not but]
+        tasks = [reply.task for reply in stopped if reply.task is not None]
+        for reply in stopped:
+            reply.stop(drop=drop)
+        self._keyed = [reply for reply in self._keyed if not reply.settled]
+        return [*tasks]
+
+    def reply_speaks(self, reply: Reply) -> None:
+        """A key's hook has something to say: it replaces the reply that runs."""
+        if reply in self._keyed:
+            self._keyed.remove(reply)
+        if self._reply is not None and self._reply is not reply:
+            self._reply.stop()
+        self._reply = reply
+
+    def reply_settled(self, reply: Reply, failure: Exception | None) -> None:
+        """A reply is over by itself."""
+        if reply in self._keyed:
+            self._keyed.remove(reply)
+        if failure is not None:
+            log_failure(reply.hook, failure)
+            self._apologise()
+        elif reply.voice.spoke:
+            self._failures = 0
+        if reply is self._opening:
+            self._opened()
+        self._spawn(self._remember(), "remember")
+        self._notify()
+
+    def _opened(self) -> None:
+        self._opening = None
+        held, self._held = self._held, deque()
+        for event in held:
+            if isinstance(event, Prompted) and self.call:
+                self._prompted(event, self.call)
+            elif isinstance(event, Pressed) and self.call:
+                self._pressed(event, self.call)
+
+    def _is_opening(self) -> bool:
+        return self._opening is not None and not self._opening.settled
+
+    def _apologise(self) -> None:
+        """Speak the configured sentence; the second time in a row the session ends."""
+        if self._closed or self._ending is not None or self.call is None:
+            return
+        self._failures += 1
+        self._server_says(self._settings.apology_for(self.call.language))
+        if self._failures >= _FAILURES_ALLOWED:
+            self._end_for("relay-agent-failed", "ended")
+
+    def _server_says(self, sentence: str) -> None:
+        """The server's own words are not wrapped: they must be heard when a wrapping extension fails."""
+        voice = Voice(self, self._latest())
+        try:
+            voice.put(sentence)
+        except LocalProtocolError as error:
+            log.warning("the configured sentence could not be spoken: %s", error)
+        voice.stop(CallEnded(_ENDED), drop=False)
+
+    def _hit_limit(self) -> None:
+        if self._ending is not None or self._closed or self.call is None:
+            return
+        log.warning("the call reached its limit of turns or seconds and is ended")
+        self._stop_replies()
+        self._server_says(self._settings.apology_for(self.call.language))
+        self._end_for("relay-limit", "limit")
+
+    # -------------------------------------------------------------- what a Call asks (call.Line)
+
+    def send(self, message: Outgoing | Raw) -> None:
+        """Queue a message: within the running reply, or as a talk cycle of its own behind it."""
+        if threading.get_ident() != self._thread:
+            self._send_from_thread(message)
+        else:
+            self._send(_plain(message))
+
+    def _send_from_thread(self, message: Outgoing | Raw) -> None:
+        """Plain hooks run in threads; sessions belong to their loop."""
+
+        async def on_loop(reply: Reply | None) -> None:
+            CURRENT.set(reply)
+            self._send(_plain(message))
+
+        asyncio.run_coroutine_threadsafe(on_loop(CURRENT.get()), self._loop).result(timeout=30)
+
+    def _send(self, item: str | Outgoing | Raw) -> None:
+        if self._ending is not None or self._closed:
+            raise CallEnded(_ENDED)
+        reply = self._speaking_reply()
+        if reply is not None:
+            reply.put(item)
+            return
+        voice = self._voice(self._latest())
+        voice.put(item)
+        if isinstance(voice, WrappedVoice):
+            task = self._spawn(self._finish_remark(voice), "remark")
+            self._remarks.add(task)
+            task.add_done_callback(self._remarks.discard)
+        else:
+            voice.stop(CallEnded(_ENDED), drop=False)
+
+    async def _finish_remark(self, voice: Voice) -> None:
+        try:
+            await voice.flush()
+        except PluginError as error:
+            log.error("%s", error)
+            self._apologise()
+
+    def _speaking_reply(self) -> Reply | None:
+        """The reply whose hook is speaking here, if it is one of this call's and not over."""
+        reply = CURRENT.get()
+        if reply is None or reply.voice.wire is not self:
+            return None
+        if reply.settled and asyncio.current_task() is not reply.task:
+            return None  # a task the hook left behind speaks for itself
+        return reply
+
+    def turns(self) -> Sequence[Turn]:
+        """The transcript of the call, earlier sessions first."""
+        earlier = self._memory.turns if self._memory else ()
+        return (*earlier, *self.session.transcript.turns())
+
+    async def spoken(self, timeout: float | None) -> bool:
+        """See Call.spoken()."""
+        cuts = self._cuts
+        await self._flush()
+        deadline = None if timeout is None else self._loop.time() + timeout
+        while not self._closed and self._cuts == cuts:
+            if self._is_quiet():
+                return True
+            if deadline is not None and self._loop.time() >= deadline:
+                return False
+            await self._changed_by(deadline)
+        return False
+
+    async def ask(self, text: str, timeout: float) -> Prompt | None:
+        """See Call.ask()."""
+        if self._asker is not None:
+            raise LocalProtocolError("ask(): another ask() waits for the caller already; await that one first")
+        self._asker = answer = self._loop.create_future()
+        try:
+            with self._waits():
+                self._send(text)
+                await self._flush()
+                await self._until_quiet(answer.done)
+                deadline = self._loop.time() + timeout
+                while not answer.done() and not self._closed and self._loop.time() < deadline:
+                    await self._changed_by(deadline)
+                return answer.result() if answer.done() else None
+        finally:
+            self._asker = None
+
+    async def collect_digits(
+        self, *, max_digits: int, min_digits: int, finish: str, timeout: float, secret: bool
+    ) -> str | None:
+        """See Call.collect_digits()."""
+        if self._collector is not None:
+            raise LocalProtocolError("collect_digits(): another collect_digits() waits already; await that one first")
+        self._collector, self._typed_ahead = keys, _ = self._typed_ahead, deque()
+        self.session.transcript.hide_keys = secret
+        try:
+            with self._waits():
+                await self._flush()
+                await self._until_quiet(lambda: bool(keys))
+                digits = await self._gather(keys, max_digits, finish, timeout)
+                return digits if len(digits) >= min_digits else None
+        finally:
+            self._collector = None
+            self.session.transcript.hide_keys = False
+
+    async def _gather(self, keys: deque[str], max_digits: int, finish: str, timeout: float) -> str:
+        digits = ""
+        while len(digits) < max_digits:
+            deadline = self._loop.time() + timeout
+            while not keys and not self._closed and self._loop.time() < deadline:
+                await self._changed_by(deadline)
+            if not keys or (key := keys.popleft()) == finish:
+                break
+            digits += key
+        return digits
+
+    async def end(self, handoff: Handoff | Mapping[str, Any] | None) -> None:
+        """See Call.end()."""
+        if self._ending is None and not self._closed:
+            model = self._agent.handoff_model if self._agent else None
+            data = None if handoff is None else as_handoff(handoff, model)
+            text = None if data is None else data.to_wire(self._settings.max_handoff_bytes)
+            reply = self._speaking_reply()
+            await self._flush()
+            self._begin_end(text, but=reply)
+        if self._ending is not None:
+            with self._waits():
+                await asyncio.wait({self._ending})
+
+    # --------------------------------------------------------------------------------- the end
+
+    def _begin_end(self, text: str | None, *, but: Reply | None = None, cut: bool = False) -> None:
+        if self._ending is not None or self._closed:
+            return
+        self._handoff = None if text is None else _parsed(text)
+        self.reason = self.reason or "ended"
+        self._stop_replies(but=but, drop=False)
+        if but is not None:
+            but.voice.stop(CallEnded(_ENDED), drop=False)
+        self._ending = self._spawn(self._end_when_quiet(text, cut), "end")
+
+    def _end_for(self, code: str, reason: Reason, *, cut: bool = False) -> None:
+        self.reason = reason
+        self._begin_end(server_handoff(code).to_wire(self._settings.max_handoff_bytes), cut=cut)
+
+    async def _end_when_quiet(self, text: str | None, cut: bool) -> None:
+        """The last words are heard out, unless the caller cuts them: then what is unsaid is dropped."""
+        cuts = self._cuts - cut
+        deadline = self._loop.time() + self._settings.end_wait_max_seconds
+        while not self._closed and self._cuts == cuts and not self._is_quiet() and self._loop.time() < deadline:
+            await self._changed_by(deadline)
+        if not self._closed:
+            self.session.end(text)
+            self.wake()
+
+    async def _close(self, code: int | None, end_sent: bool) -> None:
+        if self._starting is not None:
+            await asyncio.wait({self._starting}, timeout=self._settings.on_end_timeout_seconds)
+            await asyncio.sleep(0)  # on_setup, asked for just before, has begun
+        self._closed = True
+        self._notify()
+        self._stop_replies()
+        if self._limit_timer is not None:
+            self._limit_timer.cancel()
+        end = SessionEnd(reason=self._why(code, end_sent), close_code=code, handoff=self._handoff if end_sent else None)
+        await self._run_on_end(end)
+        await self._remember(ended=True)
+        for task in list(self._own_tasks):
+            task.cancel()
+
+    def _why(self, code: int | None, end_sent: bool) -> Reason:
+        if self.reason is not None and (end_sent or self.reason != "ended"):
+            return self.reason
+        return "hangup" if code == 1000 else "dropped"
+
+    async def _run_on_end(self, end: SessionEnd) -> None:
+        seconds = self._settings.on_end_timeout_seconds
+        if self.call is None:
+            return
+        arguments = {"call": self.call, "end": end}
+        await asyncio.gather(*(watcher.finish(seconds) for watcher in self._watchers))
+        await asyncio.gather(*(watcher.call("on_end", arguments, seconds) for watcher in self._watchers))
+
+    async def _remember(self, *, ended: bool = False) -> None:
+        """Keep what must outlive the socket."""
+        if self._memory is None or self.call is None:
+            return
+        try:
+            await self._memory.save(self._desk.store, self.call, self.turns(), ended=ended)
+        except StoreError as error:
+            log.error("the conversation could not be stored; the call goes on: %s", error)
+
+    # ------------------------------------------------------------------------------ small parts
+
+    def wake(self) -> None:
+        """There is something new to send, or to wait for."""
+        self.on_words()
+        if self._news is not None:
+            self._notify()
+
+    async def changed(self) -> None:
+        """Wait until anything happened."""
+        await self._changed_by(None)
+
+    def sent(self) -> None:
+        """The socket took what was queued."""
+        if self._news is not None:
+            self._notify()
+
+    def _notify(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+        self._news = None
+
+    async def _changed_by(self, deadline: float | None) -> None:
+        """Wait until anything happened, speech is due to be over, or `deadline` in loop time."""
+        if self._news is None:
+            self._news = self._loop.create_future()
+        due = self.session.playback.due(self._loop.time()) if not self.session.waiting else None
+        times = [when for when in (deadline, due) if when is not None and when > self._loop.time()]
+        timeout = min(times) - self._loop.time() if times else None
+        await asyncio.wait({self._news}, timeout=timeout)
+
+    def _is_quiet(self) -> bool:
+        """Whether all that was said has been played."""
+        return not self.session.waiting and not self._remarks and self.session.playback.done(self._loop.time())
+
+    async def _until_quiet(self, answered: Callable[[], bool]) -> None:
+        while not (answered() or self._closed or self._is_quiet()):
+            await self._changed_by(None)
+
+    async def _flush(self) -> None:
+        """Close the talk cycle of the reply that speaks here: what it has said is to be heard now."""
+        reply = self._speaking_reply()
+        if reply is not None:
+            await reply.voice.flush()
+
+    @contextmanager
+    def _waits(self) -> Iterator[None]:
+        reply = self._speaking_reply()
+        if reply is None:
+            yield
+        else:
+            with reply.waits():
+                yield
+
+    def _waiting_hook(self) -> Reply | None:
+        return next((reply for reply in self._replies() if reply.waiting), None)
+
+    def _answered(self, number: int) -> None:
+        """What the waiting hook says from now on answers event `number`."""
+        reply = self._waiting_hook()
+        if reply is not None:
+            reply.voice.answers = number
+
+    def _latest(self) -> int:
+        return self.session.number
+
+    def _watch_all(self, name: str, **arguments: Any) -> None:
+        for watcher in self._watchers:
+            watcher.watch(name, arguments)
+
+    def _watch_extensions(self, name: str, **arguments: Any) -> None:
+        for watcher in self._watchers:
+            if watcher.plugin.kind == "extension":
+                watcher.watch(name, arguments)
+
+    def _spawn(self, work: Any, what: str) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = self._loop.create_task(work, name=f"studio-relay {what}")
+        self._own_tasks.add(task)
+        task.add_done_callback(self._own_tasks.discard)
+        return task
+
+
+def _plain(message: Outgoing | Raw) -> str | Outgoing | Raw:
+    """Text without options as it is: the common case, and the cheap one."""
+    if isinstance(message, Text) and (message.lang, message.interruptible, message.preemptible) == (None, None, None):
+        return message.token
+    return message
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed

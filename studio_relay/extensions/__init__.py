@@ -1,0 +1,1 @@
+"""The extensions that come with studio-relay, registered like anybody's."""

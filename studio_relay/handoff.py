@@ -1,0 +1,170 @@
+"""What a call hands back to its flow: the `Handoff` model and its form on the wire; sends nothing.
+
+On the wire a handoff is compact JSON text in camelCase, `reasonCode` and `version` first, values flat:
+
+    {"reasonCode":"person","version":1,"summary":"Parcel late","callbackNumber":"+15550100007"}
+
+Flows branch on `reasonCode`. Studio hands the text on verbatim as `HandoffData` (protocol reference, 3.5).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from studio_relay.errors import HandoffError
+
+DEFAULT_MAX_BYTES = 4_096
+REASON_CODE = re.compile(r"[a-z][a-z0-9-]{0,31}")
+SERVER_CODES = ("relay-agent-failed", "relay-limit", "relay-draining")
+_ELLIPSIS = "…"
+
+
+class Handoff(BaseModel):
+    """What an agent hands over; subclass it with `reason_code: Literal[...]` and fields of your own.
+
+    `reason_code` matches `[a-z][a-z0-9-]{0,31}`; `summary` is for a person to read and is shortened if the
+    whole exceeds `STUDIO_RELAY_MAX_HANDOFF_BYTES`. Field names are snake_case here and camelCase on the wire.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    reason_code: str
+    version: int = 1
+    summary: str = ""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        check_codes(reason_codes(cls), cls.__name__)
+
+    def to_wire(self, max_bytes: int = DEFAULT_MAX_BYTES) -> str:
+        """The text of `handoffData`, at most `max_bytes` of UTF-8.
+
+        Raises HandoffError for a code that flows cannot match, a value that is not flat, or too long a text.
+        """
+        return wire_text(self.model_dump(by_alias=True, mode="json"), max_bytes)
+
+
+def as_handoff(data: Handoff | Mapping[str, Any], model: type[Handoff] | None = None) -> Handoff:
+    """`data`, a handoff or its wire form, checked by the agent's model.
+
+    Raises HandoffError naming the member that is wrong and what the model expects.
+    """
+    if isinstance(data, Handoff):
+        return data
+    if not isinstance(data, Mapping):
+        raise HandoffError(f"handoff: expected a Handoff or a dict, found {type(data).__name__}. Nothing was sent.")
+    wanted = model or OpenHandoff
+    try:
+        return wanted.model_validate(dict(data))
+    except ValidationError as error:
+        raise HandoffError(_explain(error, wanted)) from None
+
+
+def server_handoff(code: str, summary: str = "") -> Handoff:
+    """A handoff of the server's own; `code` is one of SERVER_CODES."""
+    return Handoff(reason_code=code, summary=summary)
+
+
+def wire_text(members: Mapping[str, Any], max_bytes: int) -> str:
+    """The wire form of `members` (camelCase names), checked and shortened to `max_bytes`."""
+    ordered = _ordered(members)
+    _check_members(ordered)
+    text = _compact(ordered)
+    excess = _size(text) - max_bytes
+    if excess <= 0:
+        return text
+    ordered["summary"] = _shortened(ordered.get("summary") or "", excess)
+    text = _compact(ordered)
+    if _size(text) > max_bytes:
+        raise HandoffError(
+            f"handoff: expected at most {max_bytes:,} bytes, found {_size(text):,} even without the summary; "
+            "hand over a reference and keep the rest on your side. Nothing was sent."
+        )
+    return text
+
+
+def reason_codes(model: type[Handoff]) -> tuple[str, ...]:
+    """The codes a model declares by `reason_code: Literal[...]`; empty when any code is allowed."""
+    annotation = model.model_fields["reason_code"].annotation
+    return tuple(get_args(annotation)) if get_origin(annotation) is Literal else ()
+
+
+def check_codes(codes: tuple[str, ...], owner: str) -> None:
+    """Raise HandoffError unless flows can tell `codes` apart: they match substrings (`contains`)."""
+    known = (*codes, *SERVER_CODES)
+    for code in codes:
+        if not REASON_CODE.fullmatch(str(code)):
+            raise HandoffError(
+                f"{owner}: the reason code {code!r} must match {REASON_CODE.pattern}; for example 'call-back'"
+            )
+        inside = next((other for other in known if other != code and code in other), None)
+        if inside:
+            raise HandoffError(
+                f"{owner}: the reason code {code!r} is part of {inside!r}, and flows that use `contains` "
+                "cannot tell them apart; choose another word"
+            )
+
+
+def _ordered(members: Mapping[str, Any]) -> dict[str, Any]:
+    first = {name: members[name] for name in ("reasonCode", "version") if name in members}
+    return {**first, **{name: value for name, value in members.items() if name not in first and value is not None}}
+
+
+def _check_members(members: Mapping[str, Any]) -> None:
+    code = members.get("reasonCode")
+    if not isinstance(code, str) or not REASON_CODE.fullmatch(code):
+        raise HandoffError(
+            f"handoff.reasonCode: expected text that matches {REASON_CODE.pattern}, found {code!r}. Nothing was sent."
+        )
+    for name, value in members.items():
+        if not isinstance(value, str | int | float | bool):
+            raise HandoffError(
+                f"handoff.{name}: expected text, a number or a boolean, found {type(value).__name__}: "
+                "flows read flat values; spread it over several members. Nothing was sent."
+            )
+
+
+def _compact(members: Mapping[str, Any]) -> str:
+    text = json.dumps(members, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
+
+
+def _shortened(summary: str, excess: int) -> str:
+    """`summary` less at least `excess` bytes of JSON, cut at a word, with an ellipsis; empty if nothing is left."""
+    room = _size(_compact({"": summary})) - excess - _size(_compact({"": ""})) - _size(_ELLIPSIS)
+    used = kept = 0
+    for index, character in enumerate(summary):
+        used += _size(_compact({"": character})) - _size(_compact({"": ""}))
+        if used > room:
+            break
+        kept = index + 1
+    if room <= 0 or not kept:
+        return ""
+    cut = summary[:kept]
+    at_word = cut.rsplit(None, 1)[0] if kept < len(summary) and not summary[kept].isspace() and " " in cut else cut
+    return at_word.rstrip() + _ELLIPSIS
+
+
+def _explain(error: ValidationError, model: type[Handoff]) -> str:
+    faults = []
+    for fault in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in fault["loc"]) or "handoff"
+        faults.append(f"{where}: {fault['msg']}")
+    allowed = ", ".join(field.alias or name for name, field in model.model_fields.items())
+    return f"handoff does not fit {model.__name__} ({allowed}): {'; '.join(faults)}. Nothing was sent."
+
+
+class OpenHandoff(Handoff):
+    """The model of an agent that declares none: any flat members beside `reasonCode`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", alias_generator=to_camel, populate_by_name=True)

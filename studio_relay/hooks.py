@@ -1,0 +1,113 @@
+"""Calling one hook of one plugin: in a thread or on the loop, within a deadline, apart from all others.
+
+Knows nothing of calls and sessions. A hook that raises, hangs or blocks its thread is the business of
+whoever called it; nothing here speaks to a caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+from studio_relay.errors import PluginError
+from studio_relay.plugins import Hook
+
+T = TypeVar("T")
+
+# Tasks whose hook did not heed its cancellation; kept so that the loop does not lose them while they run.
+_strays: set[asyncio.Task[Any]] = set()
+
+
+class HookTimeout(PluginError):
+    """A hook took longer than its deadline allows."""
+
+
+async def call_hook(hook: Hook, available: Mapping[str, Any]) -> Any:
+    """What `hook` returns: an async generator as it is, a coroutine's result, or a plain function's.
+
+    Plain functions run in a thread of their own, so that one that blocks holds up nobody; on a virtual clock
+    they run inline, since a thread knows real time only.
+    """
+    arguments = {name: available[name] for name in hook.arguments if name in available}
+    if _is_asynchronous(hook.function) or _is_virtual(asyncio.get_running_loop()):
+        result = hook.function(**arguments)
+    else:
+        result = await _in_thread(hook, arguments)
+    return await result if inspect.isawaitable(result) else result
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, T], *, name: str) -> T:
+    """The result of `work`, run as a task called `name`.
+
+    Raises HookTimeout after `seconds`, whether or not `work` heeds its cancellation.
+    """
+    task = asyncio.get_running_loop().create_task(work, name=name)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        abandon(task)
+        raise
+    if task.done():
+        return task.result()
+    abandon(task)
+    raise HookTimeout(f"{name}: expected an answer within {seconds:g} s, found none; the call goes on without it")
+
+
+def abandon(task: asyncio.Task[Any]) -> None:
+    """Cancel `task` and forget it, even if it goes on."""
+    task.cancel()
+    _strays.add(task)
+    task.add_done_callback(_collect)
+
+
+def _collect(task: asyncio.Task[Any]) -> None:
+    _strays.discard(task)
+    if not task.cancelled():
+        task.exception()  # seen: whoever abandoned the task has reported why
+
+
+def _is_asynchronous(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _is_virtual(loop: asyncio.AbstractEventLoop) -> bool:
+    return bool(getattr(loop, "looptime_on", False))
+
+
+async def _in_thread(hook: Hook, arguments: Mapping[str, Any]) -> Any:
+    """A daemon thread for each call: a pool would be starved by hooks that never return, and hold up the exit."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Any] = loop.create_future()
+    context = copy_context()
+
+    def deliver(result: Any, error: BaseException | None) -> None:
+        if answer.done():
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(result)
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = context.run(hook.function, **arguments)
+        except StopIteration as stopped:  # a future cannot carry it
+            error = RuntimeError(f"{hook} raised StopIteration")
+            error.__cause__ = stopped
+        except BaseException as raised:
+            error = raised
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(deliver, result, error)
+
+    threading.Thread(target=work, name=f"studio-relay {hook}", daemon=True).start()
+    return await answer
+
+
+def is_text_stream(value: Any) -> bool:
+    """Whether `value` can be iterated for pieces of a reply."""
+    return isinstance(value, AsyncIterator) or hasattr(value, "__aiter__")

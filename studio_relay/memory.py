@@ -1,0 +1,64 @@
+"""What a call remembers over its sockets, as it lies in the session store; decides nothing."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from studio_relay.call import Call
+from studio_relay.errors import StoreError
+from studio_relay.protocol.transcript import Turn
+from studio_relay.store import ENDED_SECONDS, LIVE_SECONDS, SessionStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Memory:
+    """The earlier sessions of a call: how many, what was said, and the agent's state."""
+
+    agent: str = ""
+    sessions: int = 0
+    began_at: float = field(default_factory=time.time)  # seconds since the epoch, at the first setup
+    turns: tuple[Turn, ...] = ()
+    state: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    async def load(cls, store: SessionStore, call_sid: str) -> Memory:
+        """What is known of the call; nothing if it is new, or if the store fails, which is logged."""
+        try:
+            kept = await store.get(call_sid)
+        except StoreError as error:
+            log.error("the store could not be read; the call starts without its history: %s", error)
+            kept = None
+        return cls() if kept is None else cls._from(kept)
+
+    @classmethod
+    def _from(cls, kept: dict[str, Any]) -> Memory:
+        turns = tuple(Turn(**turn) for turn in kept["turns"])
+        return cls(
+            agent=kept["agent"],
+            sessions=kept["sessions"],
+            began_at=kept["began_at"],
+            turns=turns,
+            state=kept["state"],
+        )
+
+    @property
+    def elapsed_ms(self) -> int:
+        """Milliseconds since the first setup of the call; 0 in its first session."""
+        return max(0, round((time.time() - self.began_at) * 1000)) if self.sessions else 0
+
+    async def save(self, store: SessionStore, call: Call, turns: Sequence[Turn], *, ended: bool) -> None:
+        """Keep the call as it is now. Raises StoreError, which also names a `call.state` that is not JSON."""
+        value = {
+            "agent": call.agent,
+            "sessions": call.session_number,
+            "began_at": self.began_at,
+            "turns": [asdict(turn) for turn in turns],
+            "state": call.state,
+        }
+        await store.put(call.call_sid, value, ENDED_SECONDS if ended else LIVE_SECONDS)

@@ -1,0 +1,268 @@
+"""Finding and checking plugins: agents by name, extensions in order, failures kept; calls no hook.
+
+Two entry-point groups: one agent of `studio_relay.agents` answers a call, all of `studio_relay.extensions`
+watch or wrap every call. An entry point is a module, an instance, or a class (instantiated once). A package
+that cannot be loaded is reported, and the others still load.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+import pluggy
+
+from studio_relay import hookspecs
+from studio_relay.errors import HandoffError, PluginError
+from studio_relay.handoff import Handoff, check_codes, reason_codes
+
+Kind = Literal["agent", "extension"]
+GROUPS: Mapping[Kind, str] = {"agent": "studio_relay.agents", "extension": "studio_relay.extensions"}
+BUILT_IN = "studio-relay"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hook:
+    """One function of one plugin; it is called with those of the hook's arguments that it names."""
+
+    plugin: str
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.plugin}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """A loaded plugin. `package` and `version` name the distribution it comes from, empty for objects."""
+
+    name: str
+    kind: Kind
+    object: Any
+    hooks: Mapping[str, Hook]
+    package: str = ""
+    version: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it comes with studio-relay itself."""
+        return self.package == BUILT_IN
+
+    @property
+    def handoff_model(self) -> type[Handoff] | None:
+        """The model of this agent's handoffs, if it declares one."""
+        return getattr(self.object, "handoff_model", None)
+
+    @property
+    def relay(self) -> Mapping[str, Any]:
+        """The TwiML attributes this agent asks for, under their Python names."""
+        return getattr(self.object, "relay", None) or {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """An entry point that could not be used, and why."""
+
+    name: str
+    kind: Kind
+    package: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugins:
+    """All plugins of a process; `extensions` in pluggy's order, the first nearest the wire."""
+
+    agents: Mapping[str, Plugin] = field(default_factory=dict)
+    extensions: tuple[Plugin, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+    def agent(self, name: str) -> Plugin | None:
+        """The agent called `name`."""
+        return self.agents.get(name)
+
+    def default_agent(self, wanted: str | None = None) -> Plugin:
+        """The agent that answers when nothing else is asked for (rules 3 to 5 of design.md, section 4).
+
+        Raises PluginError when `wanted` is not installed, or when several agents are and none is named.
+        """
+        if wanted:
+            found = self.agents.get(wanted)
+            if found is None:
+                raise PluginError(
+                    f"agent {wanted!r} is not installed; installed: {', '.join(sorted(self.agents))}. "
+                    "Set STUDIO_RELAY_AGENT to one of them, or pip install its package."
+                )
+            return found
+        installed = [agent for agent in self.agents.values() if not agent.built_in]
+        if len(installed) > 1:
+            raise PluginError(
+                f"several agents are installed: {', '.join(sorted(a.name for a in installed))}. "
+                "Say which one answers: STUDIO_RELAY_AGENT=NAME or --agent NAME."
+            )
+        return installed[0] if installed else self.agents["echo"]
+
+
+def load_plugins(*, outside: bool = True, only: Iterable[str] | None = None) -> Plugins:
+    """Load what is installed. `outside=False` leaves all but the built-in plugins; `only` names those to keep.
+
+    Raises PluginError when two packages offer an agent or extension of one name.
+    """
+    found: list[Plugin] = []
+    failures: list[Failure] = []
+    wanted = None if only is None else set(only)
+    for kind, group in GROUPS.items():
+        for entry in _entries(group, kind):
+            if not _is_wanted(entry, outside, wanted):
+                continue
+            try:
+                found.append(_load(entry, kind))
+            except Exception as error:
+                failures.append(_failure(entry, kind, error))
+    return assemble(found, failures)
+
+
+def plugin(thing: Any, *, name: str, kind: Kind, package: str = "", version: str = "") -> Plugin:
+    """Make a Plugin of a module, an instance or a class.
+
+    Raises PluginError naming the hook when a hook or an argument is misspelt or a handoff model is unusable.
+    """
+    thing = _instance(thing, name)
+    manager = _manager()
+    try:
+        manager.register(thing, name=name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"plugin {name}: {_one_line(str(error))}") from error
+    hooks = _hooks(manager, name)
+    _check_kind(name, kind, hooks)
+    _check_model(thing, name)
+    return Plugin(
+        name=name,
+        kind=kind,
+        object=thing,
+        hooks=hooks,
+        package=package,
+        version=version,
+        warnings=tuple(_unmarked(thing, hooks)),
+    )
+
+
+def assemble(found: Iterable[Plugin], failures: Iterable[Failure] = ()) -> Plugins:
+    """Put plugins together, extensions in pluggy's order (tryfirst, registration, trylast).
+
+    Raises PluginError when two plugins of one kind have the same name.
+    """
+    by_name: dict[tuple[Kind, str], Plugin] = {}
+    for one in found:
+        other = by_name.setdefault((one.kind, one.name), one)
+        if other is not one:
+            raise PluginError(
+                f"two packages offer the {one.kind} {one.name!r}: {other.package or 'an object'} and "
+                f"{one.package or 'an object'}. Uninstall one of them."
+            )
+    agents = {p.name: p for p in by_name.values() if p.kind == "agent"}
+    extensions = [p for p in by_name.values() if p.kind == "extension"]
+    return Plugins(agents=agents, extensions=_in_order(extensions), failures=tuple(failures))
+
+
+def _entries(group: str, kind: Kind) -> list[EntryPoint]:
+    return sorted(entry_points(group=group), key=lambda entry: entry.name)
+
+
+def _is_wanted(entry: EntryPoint, outside: bool, only: set[str] | None) -> bool:
+    if entry.dist is not None and entry.dist.name == BUILT_IN:
+        return True
+    return entry.name in only if only is not None else outside
+
+
+def _load(entry: EntryPoint, kind: Kind) -> Plugin:
+    package = entry.dist.name if entry.dist else ""
+    version = entry.dist.version if entry.dist else ""
+    return plugin(entry.load(), name=entry.name, kind=kind, package=package, version=version)
+
+
+def _failure(entry: EntryPoint, kind: Kind, error: Exception) -> Failure:
+    reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+    package = entry.dist.name if entry.dist else entry.value
+    return Failure(name=entry.name, kind=kind, package=package, reason=_one_line(reason))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _instance(thing: Any, name: str) -> Any:
+    if not inspect.isclass(thing):
+        return thing
+    try:
+        return thing()
+    except Exception as error:
+        raise PluginError(
+            f"plugin {name}: the class {thing.__name__} must be made without arguments, and raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def _hooks(manager: pluggy.PluginManager, name: str) -> dict[str, Hook]:
+    hooks = {}
+    for caller in manager.get_hookcallers(manager.get_plugin(name)) or ():
+        for found in caller.get_hookimpls():
+            if found.wrapper or found.hookwrapper:
+                raise PluginError(f"plugin {name}: {caller.name} is marked as a wrapper; use wrap_reply instead")
+            hooks[caller.name] = Hook(
+                plugin=name, name=caller.name, function=found.function, arguments=tuple(found.argnames)
+            )
+    return hooks
+
+
+def _check_kind(name: str, kind: Kind, hooks: Mapping[str, Hook]) -> None:
+    if kind == "agent" and "wrap_reply" in hooks:
+        raise PluginError(
+            f"plugin {name}: wrap_reply is for extensions, and {name} is an agent; "
+            f"offer it under the entry-point group {GROUPS['extension']}"
+        )
+
+
+def _check_model(thing: Any, name: str) -> None:
+    model = getattr(thing, "handoff_model", None)
+    if model is None:
+        return
+    if not (inspect.isclass(model) and issubclass(model, Handoff)):
+        raise PluginError(f"plugin {name}: handoff_model must be a subclass of studio_relay.Handoff, found {model!r}")
+    try:
+        check_codes(reason_codes(model), f"{name}.handoff_model")
+    except HandoffError as error:
+        raise PluginError(str(error)) from error
+
+
+def _unmarked(thing: Any, hooks: Mapping[str, Hook]) -> Iterable[str]:
+    """Functions that look like hooks and are not: without the marker pluggy passes them over in silence."""
+    for name, spec in vars(hookspecs).items():
+        if hasattr(spec, "studio_relay_spec") and name not in hooks and callable(getattr(thing, name, None)):
+            yield f"{name} is defined without @hookimpl and is never called"
+
+
+def _in_order(extensions: list[Plugin]) -> tuple[Plugin, ...]:
+    """pluggy calls the last registered first, tryfirst before that and trylast after."""
+    manager = _manager()
+    for extension in extensions:
+        manager.register(extension.object, name=extension.name)
+    rank: dict[str, int] = {}
+    callers = sorted(vars(manager.hook).values(), key=lambda caller: caller.name != "wrap_reply")
+    for caller in callers:
+        for position, found in enumerate(reversed(caller.get_hookimpls())):
+            rank.setdefault(found.plugin_name, position)
+    return tuple(sorted(extensions, key=lambda extension: rank.get(extension.name, len(rank))))

@@ -1,0 +1,69 @@
+"""The live sessions of this process, by call; refuses a socket that is not the call's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from studio_relay.dispatch import Conversation
+from studio_relay.protocol.messages import Setup
+
+
+@dataclass(eq=False, kw_only=True)
+class Live:
+    """A socket that is served, and its setup once it came. `drop` closes it from our side."""
+
+    conversation: Conversation
+    drop: Callable[[str], None]
+    setup: Setup | None = None
+
+
+@dataclass(kw_only=True)
+class Registry:
+    """Every socket that is served now. `account_sid` is ours, where it is known."""
+
+    account_sid: str | None = None
+    _live: dict[int, Live] = field(default_factory=dict)
+    _calls: dict[str, Live] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self) -> Iterator[Live]:
+        return iter(list(self._live.values()))
+
+    def add(self, live: Live) -> None:
+        """A socket was accepted."""
+        self._live[id(live)] = live
+
+    def remove(self, live: Live) -> None:
+        """Its session is over."""
+        self._live.pop(id(live), None)
+        if live.setup is not None and self._calls.get(live.setup.call_sid) is live:
+            del self._calls[live.setup.call_sid]
+
+    def admit(self, live: Live, setup: Setup) -> str | None:
+        """Bind a socket to its call. Returns why it must be refused, or None.
+
+        A second socket for a live call wins only as the same session of the same people (design.md, section 9);
+        the first is dropped then.
+        """
+        if self.account_sid is not None and setup.account_sid != self.account_sid:
+            return "the setup names another account than TWILIO_ACCOUNT_SID"
+        other = self._calls.get(setup.call_sid)
+        if other is not None and other.setup is not None:
+            if not _is_same_session(other.setup, setup):
+                return "another live session has this call already, and this one does not agree with it"
+            other.drop("a newer socket of the same session")
+        live.setup = setup
+        self._calls[setup.call_sid] = live
+        return None
+
+
+def _is_same_session(one: Setup, other: Setup) -> bool:
+    return (one.session_id, one.account_sid, one.from_, one.to) == (
+        other.session_id,
+        other.account_sid,
+        other.from_,
+        other.to,
+    )

@@ -1,0 +1,201 @@
+"""One reply of an agent: its hook runs in a task of its own, within its deadlines, until it is settled.
+
+A reply is settled once: done, failed, or stopped because something newer is to be said. What its hook does
+after that reaches nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from studio_relay.errors import CallEnded, LocalProtocolError, PluginError, ProtocolError
+from studio_relay.hooks import HookTimeout, abandon, call_hook, is_text_stream
+from studio_relay.plugins import Hook
+from studio_relay.voice import Item, Voice
+
+# The reply whose hook is running here: what it says joins that reply.
+CURRENT: ContextVar[Reply | None] = ContextVar("studio_relay_reply", default=None)
+
+_YIELD_EVERY = 32  # pieces between two looks at the socket, for agents that never wait
+_CLEANUP_SECONDS = 1.0  # what the reply before may take to clean up
+_OVER = "this reply is over (interrupted, replaced, failed or too slow): what it says now is not heard"
+
+
+class Owner(Protocol):
+    """What a reply asks of its conversation."""
+
+    async def changed(self) -> None: ...
+    def reply_speaks(self, reply: Reply) -> None: ...
+    def reply_settled(self, reply: Reply, failure: Exception | None) -> None: ...
+
+
+class Reply:
+    """A hook that may speak. A `tentative` reply takes the line only with its first word.
+
+    `may_be_silent` replies may end without a word; others owe the caller one, or None.
+    """
+
+    def __init__(
+        self,
+        owner: Owner,
+        hook: Hook,
+        arguments: Mapping[str, Any],
+        voice: Voice,
+        *,
+        piece_seconds: float,
+        whole_seconds: float,
+        tentative: bool = False,
+        may_be_silent: bool = False,
+    ) -> None:
+        self.hook = hook
+        self.voice = voice
+        self.tentative = tentative
+        self.settled = False
+        self.waiting = 0  # how often the hook waits in ask() or collect_digits()
+        self._owner = owner
+        self._arguments = arguments
+        self._may_be_silent = may_be_silent
+        self._piece_seconds = piece_seconds
+        self._whole_seconds = whole_seconds
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._began_at = self._progress_at = 0.0
+        self.decided: asyncio.Future[None] = self._loop.create_future()  # it has spoken, or is settled
+
+    def start(self, label: str, *, after: Iterable[asyncio.Future[Any]] = ()) -> None:
+        """Run the hook, once all of `after` are done or have had a second to be."""
+        self._began_at = self._progress_at = self._loop.time()
+        self._timer = self._loop.call_later(self._piece_seconds, self._check_deadlines)
+        self._task = self._loop.create_task(self._run(set(after)), name=f"studio-relay {self.hook} {label}")
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The task of a hook that still runs."""
+        return self._task if self._task is not None and not self._task.done() else None
+
+    def put(self, item: Item) -> None:
+        """Say `item` within this reply; its first word makes a tentative reply the running one."""
+        if self.tentative:
+            self.tentative = False
+            self._owner.reply_speaks(self)
+        self.voice.put(item)
+        self._progress_at = self._loop.time()
+        if not self.decided.done():
+            self.decided.set_result(None)
+
+    def stop(self, why: ProtocolError | None = None, *, drop: bool = True) -> None:
+        """Something newer is to be said, or the caller barged in; the hook is cancelled unless it asks for it."""
+        if self.settled:
+            return
+        self.voice.stop(why or LocalProtocolError(_OVER), drop=drop)
+        self._settle()
+        if self._task is not None and self._task is not asyncio.current_task():
+            abandon(self._task)
+
+    @contextmanager
+    def waits(self) -> Iterator[None]:
+        """While the hook waits for the caller, its deadlines stand still and a barge-in does not stop it."""
+        self.waiting += 1
+        since = self._loop.time()
+        try:
+            yield
+        finally:
+            self.waiting -= 1
+            self._progress_at = self._loop.time()
+            self._began_at += self._progress_at - since
+
+    # ------------------------------------------------------------------------------- running
+
+    async def _run(self, after: set[asyncio.Future[Any]]) -> None:
+        CURRENT.set(self)
+        failure: Exception | None = None
+        try:
+            if after:
+                await asyncio.wait(after, timeout=_CLEANUP_SECONDS)
+            await self._speak(await call_hook(self.hook, self._arguments))
+            await self.voice.flush()
+        except CallEnded:
+            pass  # end() was asked for; words after it are dropped, and that is no failure
+        except asyncio.CancelledError:
+            if not self.settled:
+                self._finish(PluginError(f"{self.hook} was cancelled by its own code"))
+            raise
+        except Exception as error:
+            failure = error
+        self._finish(failure)
+
+    async def _speak(self, spoken: Any) -> None:
+        if spoken is None:
+            return
+        if isinstance(spoken, str):
+            if spoken:
+                self.put(spoken)
+            elif not self._may_be_silent:
+                raise PluginError(f"{self.hook} returned an empty text; return None for deliberate silence")
+            return
+        if not is_text_stream(spoken):
+            raise PluginError(
+                f"{self.hook}: expected text, an async iterator of text, or None; found {type(spoken).__name__}"
+            )
+        await self._stream(spoken)
+        if not self.voice.spoke and not self._may_be_silent:
+            raise PluginError(f"{self.hook} ended without a word; return None for deliberate silence")
+
+    async def _stream(self, pieces: AsyncIterator[Any]) -> None:
+        voice, time, count = self.voice, self._loop.time, 0
+        try:
+            async for piece in pieces:
+                if not isinstance(piece, str):
+                    raise PluginError(f"{self.hook}: expected pieces of text, found {type(piece).__name__}")
+                if not piece:
+                    continue
+                if count:
+                    voice.put(piece)
+                    self._progress_at = time()
+                else:
+                    self.put(piece)
+                count += 1
+                if not count % _YIELD_EVERY:
+                    await asyncio.sleep(0)
+                while not voice.has_room:
+                    await self._owner.changed()
+        finally:
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
+
+    def _check_deadlines(self) -> None:
+        now = self._loop.time()
+        next_words, all_words = self._progress_at + self._piece_seconds, self._began_at + self._whole_seconds
+        if self.waiting:
+            self._timer = self._loop.call_later(self._piece_seconds, self._check_deadlines)
+        elif now < (due := min(next_words, all_words)):
+            self._timer = self._loop.call_at(due, self._check_deadlines)
+        elif now >= all_words:
+            self._time_out("the whole reply", self._whole_seconds)
+        else:
+            self._time_out("words", self._piece_seconds)
+
+    def _time_out(self, what: str, seconds: float) -> None:
+        self._finish(HookTimeout(f"{self.hook}: expected {what} within {seconds:g} s; it was stopped"))
+        if self._task is not None:
+            abandon(self._task)
+
+    def _finish(self, failure: Exception | None) -> None:
+        if self.settled:
+            return
+        if failure is not None:
+            self.voice.stop(LocalProtocolError(_OVER), drop=False)
+        self._settle()
+        self._owner.reply_settled(self, failure)
+
+    def _settle(self) -> None:
+        self.settled = True
+        if not self.decided.done():
+            self.decided.set_result(None)
+        if self._timer is not None:
+            self._timer.cancel()

@@ -1,0 +1,177 @@
+"""The Quart application: routes, who may connect, and the life of the process. Speaks no protocol itself."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from quart import Quart, Response, websocket
+
+from studio_relay.dispatch import Dispatcher
+from studio_relay.errors import PluginError, SignatureError
+from studio_relay.hooks import call_hook, within
+from studio_relay.plugins import Plugin, Plugins, load_plugins
+from studio_relay.registry import Registry
+from studio_relay.server.connection import Connection
+from studio_relay.server.insecure import insecure_refusal
+from studio_relay.server.signature import SignedRequest, check_upgrade
+from studio_relay.server.websocket import SCOPE_KEY, RelayConnection, Socket
+from studio_relay.settings import Settings, load_settings
+from studio_relay.store import SessionStore, open_store
+from studio_relay.watchdog import Watchdog
+from studio_relay.watching import log_failure
+
+log = logging.getLogger(__name__)
+
+
+class Relay:
+    """The relay of one process, behind the routes: settings, plugins, live calls, and whether it takes more."""
+
+    def __init__(self, settings: Settings, plugins: Plugins, store: SessionStore) -> None:
+        self.settings = settings
+        self.plugins = plugins
+        self.store = store
+        self.registry = Registry(account_sid=settings.account_sid)
+        self.draining = False
+        self.desk = Dispatcher(
+            plugins=plugins,
+            settings=settings.plugin_view(),
+            store=store,
+            default_agent=plugins.default_agent(settings.agent),
+        )
+        self._watchdog: Watchdog | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether another call would be taken."""
+        return not self.draining and len(self.registry) < self.settings.max_calls
+
+    async def start(self) -> None:
+        """Run on_startup of every plugin. Raises PluginError naming the one that fails."""
+        self._watchdog = Watchdog()
+        self._watchdog.start()
+        self._report()
+        for plugin in self._all_plugins():
+            await self._run(plugin, "on_startup", settings=self.desk.settings)
+
+    async def stop(self) -> None:
+        """Run on_shutdown of every plugin and let go of the store."""
+        self.draining = True
+        for plugin in self._all_plugins():
+            try:
+                await self._run(plugin, "on_shutdown")
+            except PluginError as error:
+                log.error("%s", error)
+        await self.store.close()
+        if self._watchdog is not None:
+            self._watchdog.stop()
+
+    def refusal(self, scope: Any) -> tuple[int, str] | None:
+        """Why an upgrade is not accepted: the HTTP status and the operator's words; None when it is."""
+        request = SignedRequest.from_scope(scope)
+        reason = self._signature_refusal(request)
+        if reason is not None:
+            return 403, reason
+        if not self.ready:
+            return 503, "the server is draining" if self.draining else f"{len(self.registry)} calls are live, the limit"
+        return None
+
+    def _signature_refusal(self, request: SignedRequest) -> str | None:
+        settings = self.settings
+        if settings.insecure:
+            return insecure_refusal(request.peer, request.host, request.headers)
+        try:
+            check_upgrade(
+                request,
+                tokens=settings.signing_tokens,
+                public_url=settings.public_url,
+                trusted_proxies=settings.trusted_proxies,
+                shared_keys={name: key.get_secret_value() for name, key in settings.shared_keys.items()},
+            )
+        except SignatureError as error:
+            return str(error)
+        return None
+
+    def _all_plugins(self) -> tuple[Plugin, ...]:
+        return (*self.plugins.extensions, *self.plugins.agents.values())
+
+    async def _run(self, plugin: Plugin, name: str, **arguments: Any) -> None:
+        hook = plugin.hooks.get(name)
+        if hook is None:
+            return
+        try:
+            await within(self.settings.hook_timeout_seconds, call_hook(hook, arguments), name=f"studio-relay {hook}")
+        except Exception as error:
+            log_failure(hook, error)
+            raise PluginError(f"plugin {plugin.name} failed in {name}: {type(error).__name__}: {error}") from error
+
+    def _report(self) -> None:
+        for failure in self.plugins.failures:
+            log.error("%s %s (%s) could not be loaded: %s", failure.kind, failure.name, failure.package, failure.reason)
+        for plugin in self._all_plugins():
+            for warning in plugin.warnings:
+                log.warning("plugin %s: %s", plugin.name, warning)
+        if self.desk.default_agent.name == "echo" and self.settings.agent is None:
+            log.warning("no agent is installed: the built-in echo answers; pip install one, or write one")
+
+
+def create_app(
+    settings: Settings | None = None, plugins: Plugins | None = None, *, store: SessionStore | None = None
+) -> Quart:
+    """The application for any ASGI host.
+
+    Raises SettingsError, PluginError or StoreError, in one line each, when it cannot be made as asked.
+    """
+    settings = settings or load_settings()
+    plugins = plugins or load_plugins()
+    relay = Relay(settings, plugins, store or open_store(settings.store_url))
+    app = Quart("studio_relay")
+    app.asgi_websocket_class = RelayConnection
+    app.extensions["studio_relay"] = relay
+    app.before_serving(relay.start)
+    app.after_serving(relay.stop)
+    _add_routes(app, relay)
+    return app
+
+
+def _add_routes(app: Quart, relay: Relay) -> None:
+    async def serve(agent: str | None = None) -> Response | None:
+        return await serve_socket(relay, agent)
+
+    async def health() -> dict[str, Any]:
+        return {"ok": True}
+
+    async def ready() -> tuple[dict[str, Any], int]:
+        return {
+            "ok": relay.ready,
+            "draining": relay.draining,
+            "calls": len(relay.registry),
+        }, 200 if relay.ready else 503
+
+    app.add_websocket("/relay", "relay", serve)
+    app.add_websocket("/relay/<agent>", "relay_agent", serve)
+    app.add_url_rule("/health", "health", health)
+    app.add_url_rule("/ready", "ready", ready)
+
+
+async def serve_socket(relay: Relay, agent_name: str | None) -> Response | None:
+    """Serve one upgrade; a response means that it is refused, before accept."""
+    scope: Any = websocket.scope
+    socket: Socket = scope[SCOPE_KEY]
+    refused = relay.refusal(scope)
+    agent = relay.plugins.agent(agent_name) if agent_name else None
+    if refused is None and agent_name and agent is None:
+        refused = 404, f"no agent is called {agent_name!r}; installed: {', '.join(sorted(relay.plugins.agents))}"
+    if refused is not None:
+        status, reason = refused
+        log.warning("upgrade of %s refused with %d: %s", scope["path"][:200], status, reason)
+        return Response(_PUBLIC_REASONS[status], status)
+    await Connection(socket, relay.desk, relay.registry, agent=agent).run()
+    return None
+
+
+_PUBLIC_REASONS = {
+    403: "This request is not signed as it must be; the server's log says why.",
+    404: "There is no such agent here.",
+    503: "No more calls are taken now.",
+}

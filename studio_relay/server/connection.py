@@ -1,0 +1,178 @@
+"""One socket served: its frames go to a conversation at once, the conversation's words go out in order.
+
+Whatever happens to the socket, the conversation is told once, with the close code. What is said, and by whom,
+is decided in `dispatch.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+
+from studio_relay.dispatch import Conversation, Dispatcher
+from studio_relay.log import CALL, SESSION
+from studio_relay.plugins import Plugin
+from studio_relay.protocol.messages import Setup
+from studio_relay.protocol.states import State
+from studio_relay.registry import Live, Registry
+from studio_relay.server.limits import FrameBudget
+from studio_relay.server.websocket import Closed, Socket
+
+log = logging.getLogger(__name__)
+
+_LOOK_UP_EVERY = 32  # frames sent between two looks at what came in
+_POLICY, _NORMAL, _GOING_AWAY = 1008, 1000, 1001
+
+
+class Connection:
+    """Serves one accepted socket until it is closed."""
+
+    def __init__(self, socket: Socket, desk: Dispatcher, registry: Registry, *, agent: Plugin | None) -> None:
+        self._socket = socket
+        self._settings = desk.settings
+        self._registry = registry
+        self._loop = asyncio.get_running_loop()
+        self._conversation = Conversation(desk, path_agent=agent)
+        self._conversation.on_words = self._wake_writer
+        self._conversation.admit = self._admit
+        self._conversation.on_refusal = partial(self._stop, _POLICY)
+        self._live = Live(conversation=self._conversation, drop=partial(self._stop, _NORMAL))
+        self._task: asyncio.Task[None] | None = None
+        self._words: asyncio.Future[None] | None = None
+        self._stopping: Closed | None = None
+        self._setup_timer: asyncio.TimerHandle | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
+        self._sends = 0
+
+    async def run(self) -> None:
+        """Serve the socket. Returns when it is closed and everybody has been told."""
+        self._task = asyncio.current_task()
+        await self._socket.accept()
+        self._registry.add(self._live)
+        self._setup_timer = self._loop.call_later(self._settings.setup_timeout_seconds, self._no_setup)
+        writer = self._loop.create_task(self._write(), name="studio-relay writer")
+        cancelled = False
+        try:
+            closed = await self._read()
+        except asyncio.CancelledError:
+            closed, cancelled = self._stopping or Closed(None), self._stopping is None
+            if self._task is not None and not cancelled:
+                self._task.uncancel()
+        finally:
+            writer.cancel()
+        await self._finish(closed)
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _read(self) -> Closed:
+        budget = FrameBudget(self._settings.max_frames_per_second, self._settings.max_frames_burst)
+        while True:
+            frame = await self._socket.receive()
+            if isinstance(frame, Closed):
+                return frame
+            if not budget.take(self._loop.time()):
+                self._conversation.reason = "limit"
+                return await self._close(_POLICY, "too many frames")
+            self._conversation.receive(frame)
+            while self._conversation.backlog >= self._settings.inbound_queue:
+                await self._conversation.changed()
+
+    async def _write(self) -> None:
+        session, conversation, time = self._conversation.session, self._conversation, self._loop.time
+        while True:
+            text = session.next_text(time())
+            if text is None:
+                conversation.sent()
+                if session.state is State.ENDING and self._close_timer is None:
+                    self._await_close()
+                if self._send_timer is not None:
+                    self._send_timer.cancel()
+                self._words = self._loop.create_future()
+                await self._words
+                self._watch_sends()
+                continue
+            self._sends += 1
+            if not self._sends % _LOOK_UP_EVERY:
+                conversation.sent()
+                await asyncio.sleep(0)
+            try:
+                await self._socket.send(text)
+            except Exception as error:  # each host has its own for a peer that is gone; the reader learns why
+                log.debug("a frame could not be sent: %s", type(error).__name__)
+                return
+
+    def _wake_writer(self) -> None:
+        if self._words is not None and not self._words.done():
+            self._words.set_result(None)
+
+    # ---------------------------------------------------------------------------- who and how long
+
+    def _admit(self, setup: Setup) -> str | None:
+        CALL.set(setup.call_sid)
+        SESSION.set(setup.session_id)
+        if self._setup_timer is not None:
+            self._setup_timer.cancel()
+        return self._registry.admit(self._live, setup)
+
+    def _no_setup(self) -> None:
+        seconds = self._settings.setup_timeout_seconds
+        log.warning("no setup came within %g s of the connection; it is closed", seconds)
+        self._stop(_POLICY, "no setup")
+
+    def _await_close(self) -> None:
+        self._close_timer = self._loop.call_later(self._settings.close_timeout_seconds, self._not_closed)
+
+    def _not_closed(self) -> None:
+        log.warning("the other side did not close within %g s of end", self._settings.close_timeout_seconds)
+        self._stop(_NORMAL, "the session has ended")
+
+    def _watch_sends(self) -> None:
+        seconds = self._settings.send_timeout_seconds
+        self._send_timer = self._loop.call_later(seconds, self._still_sending, self._sends)
+
+    def _still_sending(self, sends: int) -> None:
+        """Called while the writer has not come to rest: has it moved since?"""
+        if self._sends != sends:
+            self._watch_sends()
+            return
+        log.warning("the other side has read nothing for %g s; it is dropped", self._settings.send_timeout_seconds)
+        self._conversation.reason = "dropped"
+        self._stop(_GOING_AWAY, "not reading")
+
+    def _stop(self, code: int, reason: str) -> None:
+        """Close from our side: the reader is interrupted, wherever it waits."""
+        if self._stopping is None and self._task is not None:
+            self._stopping = Closed(code, reason)
+            self._task.cancel()
+
+    async def _close(self, code: int, reason: str) -> Closed:
+        closed = Closed(code, reason)
+        try:
+            async with asyncio.timeout(1):
+                await self._socket.close(code, reason[:100])
+        except Exception as error:
+            log.debug("the socket could not be closed: %s", type(error).__name__)
+        return closed
+
+    async def _finish(self, closed: Closed) -> None:
+        """Tell the conversation, even while the host is cancelling us."""
+        for timer in (self._setup_timer, self._close_timer, self._send_timer):
+            if timer is not None:
+                timer.cancel()
+        farewell = self._loop.create_task(self._part(closed), name="studio-relay end of session")
+        while not farewell.done():
+            try:
+                await asyncio.shield(farewell)
+            except asyncio.CancelledError:
+                continue
+        farewell.result()
+
+    async def _part(self, closed: Closed) -> None:
+        try:
+            if self._stopping is not None:
+                await self._close(closed.code or _NORMAL, closed.reason)
+            await self._conversation.closed(closed.code, closed.reason)
+        finally:
+            self._registry.remove(self._live)

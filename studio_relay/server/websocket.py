@@ -1,0 +1,111 @@
+"""A WebSocket as the relay needs it: bounded, with its close code, under any ASGI host. Knows no protocol above it.
+
+Quart's own connection queues without a bound, loses the close code, stumbles over empty binary frames and
+cancels its handler while frames are waiting. Ours hands the handler the ASGI calls themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from quart.asgi import ASGIWebsocketConnection
+
+SCOPE_KEY = "studio_relay.socket"
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The socket is gone; `code` is None where the host does not tell."""
+
+    code: int | None
+    reason: str = ""
+
+
+class Socket:
+    """One WebSocket. accept() first, or let the handler return a response to refuse it."""
+
+    __slots__ = ("_close_code", "_receive", "_send", "closed")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._close_code: Callable[[], int | None] = lambda: None
+        self.closed: Closed | None = None
+
+    async def accept(self) -> None:
+        """Take the connection."""
+        await self._receive()  # websocket.connect
+        await self._send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        self._close_code = _watch_close_code(self._send)
+
+    async def receive(self) -> str | bytes | Closed:
+        """The next frame, or Closed once there will be none."""
+        if self.closed is None:
+            event = await self._receive()
+            if event["type"] == "websocket.receive":
+                data = event.get("bytes")
+                text: str | bytes = data if data is not None else event.get("text") or ""
+                return text
+            self.closed = Closed(self._close_code() or event.get("code"), event.get("reason") or "")
+        return self.closed
+
+    async def send(self, text: str) -> None:
+        """Send a text frame. May raise whatever the host raises once the peer is gone."""
+        await self._send({"type": "websocket.send", "bytes": None, "text": text})
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close from our side; does nothing once the socket is closed."""
+        if self.closed is None:
+            self.closed = Closed(code, reason)
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
+
+class RelayConnection(ASGIWebsocketConnection):
+    """Quart's connection class with the socket left to the handler, which finds it in the scope."""
+
+    async def __call__(self, receive: Any, send: Any) -> None:
+        socket = Socket(receive, send)
+        self.scope[SCOPE_KEY] = socket  # type: ignore[typeddict-unknown-key]
+        await self.handle_websocket(self._create_websocket_from_scope(send), send)
+
+    async def handle_websocket(self, websocket: Any, send: Any) -> None:
+        """As Quart does, but a handler that accepted the socket closes it too."""
+        response = await self.app.handle_websocket(websocket)
+        if response is not None:
+            await _refuse(send, response.status_code, await response.get_data(as_text=False), self.scope)
+
+
+async def _refuse(send: Send, status: int, body: bytes, scope: Any) -> None:
+    """A real HTTP refusal where the host can carry one; else a close, which hosts turn into a bare 403."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+
+
+def _watch_close_code(send: Send) -> Callable[[], int | None]:
+    """hypercorn reports every close by the peer as 1006; note the code where its parser passes it by.
+
+    Does nothing on other hosts, or if hypercorn's insides have changed.
+    """
+    connection = getattr(getattr(send, "__self__", None), "connection", None)
+    events = getattr(connection, "events", None)
+    if connection is None or not callable(events):
+        return lambda: None
+    noted: list[int] = []
+
+    def watched() -> Iterator[Any]:
+        for event in events():
+            if type(event).__name__ == "CloseConnection":
+                noted.append(int(event.code))
+            yield event
+
+    connection.events = watched
+    return lambda: noted[-1] if noted else None

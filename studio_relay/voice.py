@@ -1,0 +1,179 @@
+"""The way of a reply's words to the wire, past every extension that wraps replies; generates nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol, TypeAlias
+
+from msgspec import structs
+
+from studio_relay.errors import PluginError, ProtocolError
+from studio_relay.protocol.messages import Outgoing, Raw, Text
+from studio_relay.protocol.session import Session
+
+Item: TypeAlias = "str | Outgoing | Raw"
+Wrap: TypeAlias = "Callable[[AsyncIterator[str]], AsyncIterator[str]]"
+
+_AHEAD = 32  # pieces an agent may be ahead of the extensions that wrap it
+
+
+class Wire(Protocol):
+    """What a voice asks of its conversation."""
+
+    session: Session
+
+    def wake(self) -> None: ...
+    async def changed(self) -> None: ...
+
+
+class Voice:
+    """Puts words into the talk cycle of one reply. Begins a new cycle when the last was cut or closed.
+
+    `answers` is the number of the event that is answered, `spoke` whether there was a word.
+    """
+
+    __slots__ = ("answers", "cycle", "over", "spoke", "wire")
+
+    def __init__(self, wire: Wire, answers: int) -> None:
+        self.wire = wire
+        self.answers = answers
+        self.cycle: int | None = None
+        self.spoke = False
+        self.over: ProtocolError | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the agent may go on, or should wait for the caller's side to catch up."""
+        return self.wire.session.room
+
+    def put(self, item: Item) -> None:
+        """Queue `item`. Raises what stop() was told, and what Session.say() raises."""
+        if self.over is not None:
+            raise self.over
+        self._write(item)
+
+    def _write(self, item: Item) -> None:
+        session, cycle = self.wire.session, self.cycle
+        if cycle is None or not session.is_open(cycle):
+            cycle = self.cycle = session.begin(answers=self.answers)
+        if isinstance(item, str):
+            session.say(cycle, item)
+        else:
+            session.send(cycle, item)
+        self.spoke = True
+        self.wire.wake()
+
+    async def flush(self) -> None:
+        """Wait until everything that was put stands in its talk cycle, and close it: Twilio speaks all of it."""
+        self._close_cycle()
+
+    def _close_cycle(self) -> None:
+        if self.cycle is not None:
+            self.wire.session.finish(self.cycle)
+            self.cycle = None
+            self.wire.wake()
+
+    def stop(self, why: ProtocolError, *, drop: bool) -> None:
+        """Take nothing more: put() raises `why`. `drop` also takes back what has not been sent yet."""
+        self.over = why
+        if drop and self.cycle is not None:
+            self.wire.session.replace(self.cycle)
+        self._close_cycle()
+
+
+class WrappedVoice(Voice):
+    """A voice whose words pass through extensions first, each run of text in one stream."""
+
+    __slots__ = ("_arrived", "_ended", "_error", "_items", "_pump", "_wrap")
+
+    def __init__(self, wire: Wire, answers: int, wrap: Wrap) -> None:
+        super().__init__(wire, answers)
+        self._wrap = wrap
+        self._items: deque[Item] = deque()
+        self._arrived = asyncio.Event()
+        self._ended = False
+        self._error: PluginError | None = None
+        self._pump: asyncio.Task[None] | None = None
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._items) < _AHEAD or self._error is not None
+
+    def put(self, item: Item) -> None:
+        if (refusal := self.over or self._error) is not None:
+            raise refusal
+        self._items.append(item)
+        self._arrived.set()
+        self.spoke = True
+        if self._pump is None:
+            self._pump = asyncio.get_running_loop().create_task(self._run(), name="studio-relay wrap_reply")
+
+    async def flush(self) -> None:
+        if self._pump is not None:
+            self._ended = True
+            self._arrived.set()
+            await asyncio.wait({self._pump})
+            self._pump, self._ended = None, False
+        self._close_cycle()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self, why: ProtocolError, *, drop: bool) -> None:
+        super().stop(why, drop=drop)
+        self._items.clear()
+        if self._pump is not None:
+            self._pump.cancel()
+
+    async def _run(self) -> None:
+        try:
+            while (item := await self._next()) is not None:
+                if _is_plain(item):
+                    await self._speak(self._text_from(item))
+                elif isinstance(item, Text):
+                    await self._speak(_only(item), options=item)
+                else:
+                    self._write(item)
+        except PluginError as error:
+            self._error = error
+        except Exception as error:
+            self._error = PluginError(f"wrap_reply: {type(error).__name__}: {error}")
+
+    async def _next(self) -> Item | None:
+        while not self._items:
+            if self._ended:
+                return None
+            self._arrived.clear()
+            await self._arrived.wait()
+        self.wire.wake()
+        return self._items.popleft()
+
+    async def _speak(self, text: AsyncIterator[str], options: Text | None = None) -> None:
+        async for piece in self._wrap(text):
+            if not isinstance(piece, str):
+                raise PluginError(f"wrap_reply: expected pieces of text, found {type(piece).__name__}")
+            while not self.wire.session.room:
+                await self.wire.changed()
+            if piece:
+                self._write(piece if options is None else structs.replace(options, token=piece))
+
+    async def _text_from(self, first: Item) -> AsyncIterator[str]:
+        """Text until something else comes, which is put back for its own turn."""
+        item: Item | None = first
+        while item is not None:
+            if not _is_plain(item):
+                self._items.appendleft(item)
+                return
+            yield item.token if isinstance(item, Text) else str(item)
+            item = await self._next()
+
+
+async def _only(text: Text) -> AsyncIterator[str]:
+    yield text.token
+
+
+def _is_plain(item: Item) -> bool:
+    if isinstance(item, Text):
+        return item.lang is None and item.interruptible is None and item.preemptible is None
+    return isinstance(item, str)

@@ -1,0 +1,103 @@
+"""Hooks that watch: one plugin's view of one call, in order, apart from the call and from other plugins."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections import deque
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from studio_relay.errors import PluginError, RelayError
+from studio_relay.hooks import abandon, call_hook, is_text_stream, within
+from studio_relay.plugins import Hook, Plugin
+
+log = logging.getLogger(__name__)
+
+_FAILURES_ALLOWED = 3
+
+
+class Watcher:
+    """Calls the watching hooks of `plugin` for one call, each within `seconds`, one after the other.
+
+    An extension (`set_aside`) that failed three times is left out for the rest of the call.
+    """
+
+    __slots__ = ("_failures", "_limit", "_queue", "_seconds", "_task", "plugin")
+
+    def __init__(self, plugin: Plugin, *, seconds: float, limit: int) -> None:
+        self.plugin = plugin
+        self._seconds = seconds
+        self._limit = limit
+        self._queue: deque[tuple[Hook, Mapping[str, Any]]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._failures = 0
+
+    def watch(self, name: str, arguments: Mapping[str, Any]) -> None:
+        """Call the hook `name`, if the plugin has it, when the hooks before it are done."""
+        hook = self.plugin.hooks.get(name)
+        if hook is None or self._is_set_aside():
+            return
+        if len(self._queue) >= self._limit:
+            self._failed(hook, PluginError(f"{hook}: {self._limit} events wait for it already; this one is left out"))
+            return
+        self._queue.append((hook, arguments))
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._work(), name=f"studio-relay {self.plugin.name}")
+
+    async def finish(self, seconds: float) -> None:
+        """Give the hooks that wait `seconds` to be done, then drop them."""
+        if self._task is None:
+            return
+        await asyncio.wait({self._task}, timeout=seconds)
+        self._queue.clear()
+        if self._task is not None:
+            abandon(self._task)
+
+    async def call(self, name: str, arguments: Mapping[str, Any], seconds: float) -> None:
+        """Call one hook now and wait for it; what goes wrong is logged."""
+        hook = self.plugin.hooks.get(name)
+        if hook is not None:
+            await self._call(hook, arguments, seconds)
+
+    async def _work(self) -> None:
+        try:
+            while self._queue and not self._is_set_aside():
+                hook, arguments = self._queue.popleft()
+                await self._call(hook, arguments, self._seconds)
+        finally:
+            self._task = None
+
+    async def _call(self, hook: Hook, arguments: Mapping[str, Any], seconds: float) -> None:
+        try:
+            result = await within(seconds, call_hook(hook, arguments), name=f"studio-relay {hook}")
+            if self.plugin.kind == "extension" and (is_text_stream(result) or isinstance(result, str)):
+                raise PluginError(f"{hook}: an extension watches, what it returns is not spoken; return None")
+        except Exception as error:
+            self._failed(hook, error)
+
+    def _failed(self, hook: Hook, error: Exception) -> None:
+        self._failures += 1
+        log_failure(hook, error)
+        if self._failures == _FAILURES_ALLOWED and self.plugin.kind == "extension":
+            log.warning("extension %s failed three times and is left out for the rest of this call", self.plugin.name)
+
+    def _is_set_aside(self) -> bool:
+        return self.plugin.kind == "extension" and self._failures >= _FAILURES_ALLOWED
+
+
+def log_failure(hook: Hook, error: Exception) -> None:
+    """Name the plugin whose hook failed. The words of a stranger's exception may be a caller's: debug level only."""
+    what = str(error) if isinstance(error, RelayError) else f"{type(error).__name__} {_place(error)}"
+    log.error("plugin %s failed in %s: %s", hook.plugin, hook.name, what)
+    log.debug("the failure of plugin %s in full", hook.plugin, exc_info=error)
+
+
+def _place(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return "(set STUDIO_RELAY_LOG_LEVEL=debug for its words)"
+    last = frames[-1]
+    return f"at {PurePath(last.filename).name}:{last.lineno} in {last.name} (log level debug shows its words)"
