@@ -51,12 +51,14 @@ class Pressed(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interrupted(Event):
-    """The caller barged in. `cut` are the numbers of the talk cycles that are over: no more of them can be sent.
+    """The caller barged in: what was begun in answer to events before number `before` is over.
 
-    `heard` is what the caller heard of the turn that was cut. Next: stop generating those cycles.
+    `cut` are the numbers of the talk cycles in which nothing more can be sent, `heard` is what the caller heard
+    of the speech that was cut. Next: stop generating what began before.
     """
 
     interrupt: Interrupt
+    before: int
     cut: frozenset[int]
     heard: str
 

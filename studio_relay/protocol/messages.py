@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
+from msgspec import structs
 
 from studio_relay.errors import LocalProtocolError
 
@@ -22,6 +23,7 @@ _PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(?:[/?#]\S*)?")
 _TONES = {"twilio": re.compile(r"[0-9w#*]+"), "telnyx": re.compile(r"[0-9wWA-D#*]+")}
 _TONE_NAMES = {"twilio": "0-9, w, # and *", "telnyx": "0-9, A-D, w, W, # and *"}
 _MAX_LOOP = 1000
+_URL_ADVICE = "for example https://media.example.com/hold.mp3"
 
 
 # ------------------------------------------------------------------------------ what Twilio sends
@@ -142,7 +144,16 @@ class Raw(msgspec.Struct, frozen=True):
     message: Mapping[str, Any]
 
 
-_encode = msgspec.json.Encoder().encode
+def _plain(value: Any) -> Any:
+    """What msgspec does not encode by itself: subclasses of str, mappings that are not dicts."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 def dump(message: Outgoing | Raw, *, dialect: Dialect = "twilio") -> str:
@@ -152,8 +163,10 @@ def dump(message: Outgoing | Raw, *, dialect: Dialect = "twilio") -> str:
     """
     check(message, dialect=dialect)
     if isinstance(message, Raw):
-        return _encode_checked(message.message)
-    return _encode_checked(message)
+        return _encode_raw(message.message)
+    if isinstance(message, Text):
+        message = structs.replace(message, token=speakable(message.token))
+    return _encode(message).decode()
 
 
 def dump_text(token: str, last: bool) -> str:
@@ -166,16 +179,28 @@ def dump_text(token: str, last: bool) -> str:
 
 def speakable(text: str) -> str:
     """`text` with lone surrogates replaced by U+FFFD, so that it can be written as UTF-8."""
+    if _is_utf8(text):
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _encode_checked(value: Any) -> str:
+def _is_utf8(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _encode_raw(value: Mapping[str, Any]) -> str:
     try:
         return _encode(value).decode()
-    except (TypeError, ValueError, UnicodeEncodeError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:  # a UnicodeEncodeError is a ValueError
         raise LocalProtocolError(
-            f"a frame must be JSON that UTF-8 can carry, found {type(value).__name__} that is not: {error}; "
-            "use text, numbers, booleans, lists and objects, without lone surrogates"
+            f"raw: expected values that JSON and UTF-8 can carry, found others ({type(error).__name__}); "
+            "use text without lone surrogates, numbers, booleans, lists and objects. Nothing was sent."
         ) from error
 
 
@@ -191,7 +216,7 @@ def check(message: Outgoing | Raw, *, dialect: Dialect = "twilio") -> None:
         case Language():
             _check_language(message)
         case End():
-            _check_type(message, "handoff_data", "handoffData", str, optional=True, hint="serialise it to JSON text")
+            _check_type(message, "handoff_data", "handoffData", str, optional=True, advice="write it as JSON text")
         case Raw():
             _check_raw(message)
 
@@ -206,9 +231,9 @@ def _check_text(message: Text) -> None:
 def _check_play(message: Play) -> None:
     _check_type(message, "source", "source", str)
     if not _PUBLIC_URL.fullmatch(message.source):
-        raise _refused(message, "source", "a public http(s) URL", "another text", "https://media.example.com/hold.mp3")
+        raise _refused(message, "source", "a public http(s) URL", "another text", _URL_ADVICE)
     if isinstance(message.loop, bool) or not isinstance(message.loop, int) or not 0 <= message.loop <= _MAX_LOOP:
-        raise _refused(message, "loop", f"a whole number from 0 to {_MAX_LOOP}", repr(message.loop), "1")
+        raise _refused(message, "loop", f"a whole number from 0 to {_MAX_LOOP}", _shown(message.loop), "for example 1")
     _check_flags(message)
 
 
@@ -216,12 +241,14 @@ def _check_digits(message: SendDigits, dialect: Dialect) -> None:
     _check_type(message, "digits", "digits", str)
     if not _TONES[dialect].fullmatch(message.digits):
         found = "an empty text" if not message.digits else "other characters"
-        raise _refused(message, "digits", f"one or more of {_TONE_NAMES[dialect]}", found, "9ww1234#")
+        raise _refused(message, "digits", f"one or more of {_TONE_NAMES[dialect]}", found, "for example 9ww1234#")
 
 
 def _check_language(message: Language) -> None:
     if message.tts_language is None and message.transcription_language is None:
-        raise _refused(message, "ttsLanguage", "this field, transcriptionLanguage or both", "neither", "sv-SE")
+        raise _refused(
+            message, "ttsLanguage", "this field, transcriptionLanguage or both", "neither", "for example sv-SE"
+        )
     _check_tag(message, "tts_language", "ttsLanguage")
     _check_tag(message, "transcription_language", "transcriptionLanguage")
 
@@ -241,20 +268,27 @@ def _check_tag(message: Outgoing, attribute: str, field: str) -> None:
     _check_type(message, attribute, field, str, optional=True)
     tag = getattr(message, attribute)
     if tag is not None and not _LANGUAGE_TAG.fullmatch(tag):
-        raise _refused(message, field, "a language tag", repr(tag), "en-US")
+        raise _refused(message, field, "a language tag", "another text", "for example en-US")
 
 
 def _check_type(
-    message: Outgoing, attribute: str, field: str, wanted: type, *, optional: bool = False, hint: str = ""
+    message: Outgoing, attribute: str, field: str, wanted: type, *, optional: bool = False, advice: str = ""
 ) -> None:
     value = getattr(message, attribute)
-    if isinstance(value, wanted) or (optional and value is None):
+    if optional and value is None:
         return
-    name = {str: "text", bool: "true or false"}[wanted]
-    raise _refused(message, field, name, type(value).__name__, hint or None)
+    if not isinstance(value, wanted):
+        name = {str: "text", bool: "true or false"}[wanted]
+        raise _refused(message, field, name, type(value).__name__, advice)
+    if isinstance(value, str) and attribute != "token" and not _is_utf8(value):
+        raise _refused(message, field, "text that UTF-8 can carry", "a lone surrogate", "replace it")
 
 
-def _refused(message: Outgoing, field: str, expected: str, found: str, example: str | None) -> LocalProtocolError:
+def _shown(value: object) -> str:
+    return str(value) if type(value) is int and abs(value) < 10**9 else type(value).__name__
+
+
+def _refused(message: Outgoing, field: str, expected: str, found: str, advice: str) -> LocalProtocolError:
     kind = message.__struct_config__.tag
-    advice = f"; for example {example}" if example else ""
+    advice = f"; {advice}" if advice else ""
     return LocalProtocolError(f"{kind}.{field}: expected {expected}, found {found}{advice}. Nothing was sent.")

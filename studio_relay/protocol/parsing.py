@@ -30,7 +30,7 @@ from studio_relay.protocol.messages import (
 DEFAULT_MAX_BYTES = 65_536
 _MAX_DEPTH = 200
 _MAX_DURATION_MS = 24 * 60 * 60 * 1000  # a call cannot last a day; anything beyond is not a duration
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ERROR_CODE = re.compile(r"\b(6\d{4}|39\d{3})\b")
 _KEY = re.compile(r"[0-9*#A-D]")
 
@@ -48,7 +48,7 @@ def parse(frame: str | bytes, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Message:
     if not isinstance(kind, str) or not kind:
         _refuse_type(raw, kind)
     build = _BUILDERS.get(kind)
-    return build(raw) if build else Unknown(type=kind, raw=raw)
+    return build(raw) if build else Unknown(type=clean(kind), raw=raw)
 
 
 def clean(text: str) -> str:
@@ -165,8 +165,8 @@ def _dialect(raw: Mapping[str, Any], call_sid: str) -> Dialect:
 
 
 def _prompt(raw: dict[str, Any]) -> Prompt:
-    spoken = raw.get("voicePrompt")
-    if not isinstance(spoken, str | int | float) or isinstance(spoken, bool):
+    spoken = _scalar(raw.get("voicePrompt"))
+    if spoken is None:
         raise RemoteProtocolError(
             f"expected text at `$.voicePrompt`, found {_found(raw, 'voicePrompt')}", path="$.voicePrompt"
         )
@@ -174,7 +174,7 @@ def _prompt(raw: dict[str, Any]) -> Prompt:
     return Prompt(
         type="prompt",
         raw=raw,
-        voice_prompt=_text(spoken),
+        voice_prompt=spoken,
         lang=_text(raw.get("lang")) or None,
         last=True if last is None else last,
     )
@@ -228,11 +228,20 @@ _BUILDERS: dict[str, Callable[[dict[str, Any]], Message]] = {
 
 
 def _text(value: Any) -> str:
+    return _scalar(value) or ""
+
+
+def _scalar(value: Any) -> str | None:
+    """The text of a string or number, else None. JSON has one kind of number: 1.0 is the key 1."""
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return ""
-    return str(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
+
+
+def _is_finite(value: int | float) -> bool:
+    return isinstance(value, int) or math.isfinite(value)
 
 
 def _parameters(value: Any) -> Mapping[str, str]:

@@ -4,46 +4,44 @@ Two sources, told apart everywhere (full mode and widget mode):
 
 * **Events.** Each `tokensPlayed` moves one pointer through the sent text (white space is not compared), and
   `agentSpeaking` says when sound starts and stops. Once one was seen, events decide.
-* **Estimates.** Without events the measured speaking rate predicts a position, and the fragment that an
-  `interrupt` reports is looked for near it. What comes of that is marked as an estimate.
+* **Estimates.** Without events the measured speaking rate predicts a position (`estimate.py`), and the fragment
+  that an `interrupt` reports is looked for near it. What comes of that is marked as an estimate.
 """
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from studio_relay.protocol import estimate
+from studio_relay.protocol.estimate import Chunk, prefix_of, squeeze
 from studio_relay.protocol.states import PLAYBACK, Playing, Sound
 
 # How long speech takes at most, for deciding when to say goodbye (section 3.5 of the protocol reference).
 START_SECONDS = 0.6
 SECONDS_PER_CHARACTER = 0.065
 SECONDS_PER_TONE = 0.45  # `1234#` took 1.9 to 2.2 s in the recordings
-# How long speech takes usually, for predicting a position: a fit over recorded segments.
-_USUAL_START = 0.33
-_USUAL_SEGMENT = 0.356
-_USUAL_CHARACTER = 0.044
 # agentSpeaking follows the first token within 0.5 s in every recording.
 _START_GRACE_SECONDS = 1.0
-# A fragment is reported twice, by tokensPlayed and interrupt, in the same millisecond.
-_SAME_REPORT_SECONDS = 1.0
-_SEGMENT_END = re.compile(r"[.:!?…。！？](?=\s|$)|[。！？]")
-
-
-def squeeze(text: str) -> str:
-    """`text` without its white space: what is compared with what was reported as played."""
-    return "".join(text.split())
+# A fragment is reported twice, by tokensPlayed and interrupt, in the same millisecond; no segment is this short.
+_SAME_REPORT_SECONDS = 0.25
+# Tokens further apart than this are placed in time one by one when a position is estimated.
+_PAUSE_SECONDS = 0.25
+# Text that sounds out of order must be this long to be looked for: "Yes." is found anywhere.
+_FINDABLE_CHARACTERS = 8
+_NEVER = float("-inf")
 
 
 @dataclass(slots=True, eq=False)
 class Speech:
-    """The text of one talk cycle as it was sent, and how much of it was heard."""
+    """The text of one talk cycle as it was sent, and how much of it was heard.
+
+    A cycle whose words may partly be preempted is made of several, each wholly `preemptible` or not at all.
+    """
 
     cycle: int
     began: int
-    sent_at: float
+    sent_at: float = 0.0
     preemptible: bool = False
     pieces: list[str] = field(default_factory=list)
     heard: int = 0  # characters of the squeezed text
@@ -76,24 +74,26 @@ class Speech:
         """The part of the sent text that was heard: a prefix of it."""
         return prefix_of(self.text, self.heard)
 
-
-def prefix_of(text: str, squeezed_length: int) -> str:
-    """The shortest prefix of `text` that holds `squeezed_length` characters which are not white space."""
-    seen = 0
-    for index, character in enumerate(text):
-        if seen == squeezed_length:
-            return text[:index].rstrip()
-        seen += not character.isspace()
-    return text
+    def guess(self, heard: int) -> None:
+        """By estimate, this much was heard."""
+        self.heard = max(0, min(heard, len(self.squeezed)))
+        self.estimated = True
 
 
 @dataclass(slots=True, eq=False)
 class Tones:
-    """Digits in the playback queue."""
+    """Digits in the playback queue, behind the first `behind` speeches."""
 
     digits: str
     sent_at: float
+    began: int
+    behind: int
     played: bool = False
+    cut: bool = False
+
+    @property
+    def waiting(self) -> bool:
+        return not (self.played or self.cut)
 
 
 @dataclass(slots=True, eq=False)
@@ -116,41 +116,43 @@ class Playback:
         self._pointer = 0  # index of the speech that is heard, or will be next
         self._tokens_seen = False
         self._speakers_seen = False
+        self._lost = False  # something sounded that is not in what we sent: reports no longer tell the end
         self._on_at: float | None = None
+        self._off_at = _NEVER
         self._greeting_sounds = False
-        self._last_sent_at = float("-inf")
-        self._off_at = float("-inf")
-        self._run_began = float("-inf")  # first token of the speech that is presumed to sound now
-        self._busy_until = float("-inf")
-        self._last_report = ("", float("-inf"))
+        self._last_sent_at = _NEVER
+        self._busy_until = _NEVER
+        self._marks: list[tuple[Speech, int, float]] = []  # where in a speech sending began or went on, and when
+        self._last_report = ("", _NEVER)
+        self._cut_at = _NEVER
+        self._just_cut: list[Speech] = []
 
     # ------------------------------------------------------------------------------ what we do
 
     def sent(self, speech: Speech, token: str, now: float) -> None:
         """`token` of `speech` went out."""
-        if now >= self._busy_until:
-            self._begin_run(now)
         if not speech.pieces:
-            self.speeches.append(speech)
-            speech.sent_at = now
+            self._begin(speech, now)
+        elif now - self._last_sent_at > _PAUSE_SECONDS:
+            self._marks.append((speech, len(speech.text), now))
+        if now >= self._busy_until:
+            self._busy_until = now + START_SECONDS
         speech.pieces.append(token)
         self._last_sent_at = now
         self._busy_until += SECONDS_PER_CHARACTER * len(token)
 
-    def tones_sent(self, digits: str, now: float) -> None:
-        """`digits` went out."""
-        self.tones.append(Tones(digits, now))
+    def tones_sent(self, digits: str, now: float, began: int) -> None:
+        """`digits` went out, in a talk cycle that answers event `began`."""
+        self.tones.append(Tones(digits, now, began, len(self.speeches)))
         self._last_sent_at = now
         self._busy_until = max(self._busy_until, now) + SECONDS_PER_TONE * len(digits)
 
-    def _begin_run(self, now: float) -> None:
-        self._run_began = now
-        self._busy_until = now + START_SECONDS
-        if not self.certain:
-            # Estimates have no reports: what was sent before this silence counts as heard.
-            for speech in self.speeches[self._pointer :]:
-                self._assume_heard(speech)
-            self._pointer = max(0, len(self.speeches) - 1)
+    def _begin(self, speech: Speech, now: float) -> None:
+        if not self._tokens_seen:
+            self._estimate_preempted(speech.cycle, now)
+        speech.sent_at = now
+        self.speeches.append(speech)
+        self._marks.append((speech, 0, now))
 
     # ------------------------------------------------------------------------ what Twilio reports
 
@@ -158,6 +160,7 @@ class Playback:
         """`agentSpeaking` on or off."""
         self._speakers_seen = True
         self.state = PLAYBACK[self.state, Sound.ON if on else Sound.OFF]
+        self._just_cut = []
         if on:
             self._on_at = now
             self._greeting_sounds = not self.speeches and self.greeting is None
@@ -167,162 +170,190 @@ class Playback:
 
     def played(self, value: str, now: float) -> None:
         """`tokensPlayed`: `value` was just heard to its end."""
-        self._tokens_seen = True
+        if not self._tokens_seen:
+            self._first_report()
         self.state = PLAYBACK[self.state, Sound.PLAYED]
         wanted = squeeze(value)
-        if not wanted or self._already_reported(wanted, now):
+        if not wanted or self._is_twin(f"interrupt:{wanted}", now):
             return
+        repeated = wanted == self._last_report[0]
         self._last_report = (wanted, now)
-        if self._greeting_sounds or not (self._advance(wanted) or self._tones_played(value)):
+        if self._greeting_sounds and self.greeting is None:
             self._greeted(value, now)
+        elif not self._place(value, wanted, now, repeated):
+            self._lost = self._lost or not (repeated or self._greeted(value, now))
 
-    def _already_reported(self, wanted: str, now: float) -> bool:
-        """True for a late twin of a fragment that an interrupt has just accounted for."""
-        text, at = self._last_report
-        return text == f"interrupt:{wanted}" and now - at <= _SAME_REPORT_SECONDS
+    def _first_report(self) -> None:
+        """From now on we know: what was only assumed of speech that may still sound is forgotten."""
+        self._tokens_seen = True
+        for speech in self.speeches[self._pointer :]:
+            speech.heard, speech.cut, speech.estimated = 0, False, False
 
-    def _greeted(self, value: str, now: float) -> None:
-        if self.greeting is None and not any(speech.heard for speech in self.speeches):
-            began = self._on_at if self._on_at is not None else now
-            self.greeting = Greeting(value.strip(), began)
-            self._greeting_sounds = False
+    def _place(self, value: str, wanted: str, now: float, repeated: bool) -> bool:
+        return (
+            self._late(wanted, now)
+            or self._tones_played(value, due=True)
+            or self._advance(wanted, self._waiting())
+            or self._tones_played(value, due=False)
+            or (not repeated and self._find_ahead(wanted))
+        )
 
-    def _tones_played(self, value: str) -> bool:
-        for tones in self.tones:
-            if not tones.played and tones.digits == value.strip():
-                tones.played = True
+    def _late(self, wanted: str, now: float) -> bool:
+        """True for the report of a fragment that the interrupt just before it did not tell."""
+        if now - self._cut_at > _SAME_REPORT_SECONDS or not self._advance(wanted, self._just_cut):
+            return False
+        self._just_cut = []
+        return True
+
+    def _waiting(self) -> list[Speech]:
+        return [speech for speech in self.speeches[self._pointer :] if not speech.cut]
+
+    def _advance(self, wanted: str, waiting: Sequence[Speech]) -> bool:
+        """Move the pointer over `wanted`; it may begin at a later speech if this one was preempted."""
+        for index, speech in enumerate(waiting):
+            ahead = speech.unheard if index == 0 else speech.squeezed
+            if ahead.startswith(wanted) or _spans(wanted, ahead, waiting[index + 1 :]):
+                for skipped in waiting[:index]:
+                    _skip(skipped)
+                self._consume(len(wanted), waiting[index:])
                 return True
         return False
 
-    def _advance(self, wanted: str) -> bool:
-        """Move the pointer over `wanted`; it may begin at a later speech if this one was preempted."""
-        waiting = [s for s in self.speeches[self._pointer :] if not s.cut]
-        for index, speech in enumerate(waiting):
-            ahead = speech.unheard if index == 0 else speech.squeezed
-            if not (ahead.startswith(wanted) or self._spans(wanted, ahead, waiting[index + 1 :])):
-                continue
-            for skipped in waiting[:index]:
-                self._skip(skipped)
-            self._consume(wanted, waiting[index:])
-            return True
-        return False
-
-    @staticmethod
-    def _spans(wanted: str, ahead: str, later: list[Speech]) -> bool:
-        return (
-            bool(ahead)
-            and wanted.startswith(ahead)
-            and "".join([ahead, *(speech.squeezed for speech in later)]).startswith(wanted)
-        )
-
-    @staticmethod
-    def _skip(speech: Speech) -> None:
-        """Later speech sounds: Twilio's queue keeps its order, so this one was preempted or has been heard."""
-        if speech.preemptible:
-            speech.cut = True
-        else:
-            speech.heard = len(speech.squeezed)
-
-    def _consume(self, wanted: str, waiting: Iterable[Speech]) -> None:
-        left = len(wanted)
+    def _consume(self, left: int, waiting: Sequence[Speech]) -> None:
         for speech in waiting:
             taken = min(left, len(speech.unheard))
             speech.heard += taken
             left -= taken
-            self._pointer = self.speeches.index(speech)
+            if not speech.cut:
+                self._pointer = self.speeches.index(speech)
             if not left:
                 return
+
+    def _find_ahead(self, wanted: str) -> bool:
+        """What sounds need not read as it was sent (SSML, numbers): go on behind the next words that do."""
+        speech = next((speech for speech in self._waiting() if speech.unheard), None)
+        if speech is None or len(wanted) < _FINDABLE_CHARACTERS or not (self.greeting or self._heard_anything):
+            return False
+        start = speech.squeezed.find(wanted, speech.heard)
+        if start >= 0:
+            speech.heard = start + len(wanted)
+        return start >= 0
+
+    def _tones_played(self, value: str, *, due: bool) -> bool:
+        """Digits are reported as speech is; `due` asks only for those whose turn it is."""
+        for tones in self.tones:
+            if tones.waiting and tones.digits == value.strip() and not (due and self._speech_before(tones)):
+                tones.played = True
+                return True
+        return False
+
+    def _speech_before(self, tones: Tones) -> bool:
+        return any(not speech.cut and speech.unheard for speech in self.speeches[self._pointer : tones.behind])
+
+    @property
+    def _heard_anything(self) -> bool:
+        return any(speech.heard for speech in self.speeches)
+
+    def _greeted(self, value: str, now: float, *, estimated: bool = False) -> bool:
+        """Played text that we never sent, before our first word, is the greeting."""
+        if self._heard_anything or (self.greeting is not None and not self._greeting_sounds):
+            return False
+        if self.greeting is None:
+            self.greeting = Greeting(value.strip(), now if self._on_at is None else self._on_at, estimated)
+        else:
+            self.greeting.text += value.rstrip()
+        return True
 
     # --------------------------------------------------------------------------------- barge-in
 
     def interrupted(self, fragment: str, now: float, before: int) -> list[Speech]:
         """The caller barged in. Speech of talk cycles begun before event `before` is cut; returns what was cut."""
-        cutting = [s for s in self.speeches[self._pointer :] if not s.cut and s.began < before and s.unheard]
-        if self.certain:
-            self._account_for(fragment, now)
-        else:
-            self._estimate_cut(fragment, now, cutting)
-        for speech in cutting:
-            speech.cut = True
-        for tones in self.tones:
-            tones.played = True  # purged with the queue
-        self.state = PLAYBACK[self.state, Sound.CUT]
-        self._off_at = now
-        self._greeting_sounds = False
-        self._settle_estimate(now)
+        cutting = [speech for speech in self._waiting() if speech.began < before and speech.unheard]
+        wanted = squeeze(fragment)
+        told = not wanted or self._is_twin(wanted, now)
+        if not self._tokens_seen and not self._greeting_sounds:
+            cutting = self._estimate_cut(fragment, now, cutting)
+        elif not told:
+            self._account_for(fragment, now, cutting)
+        self._cut(cutting, now, before)
+        if not told:
+            self._last_report = (f"interrupt:{wanted}", now)
         return cutting
 
-    def _account_for(self, fragment: str, now: float) -> None:
-        wanted = squeeze(fragment)
+    def _is_twin(self, report: str, now: float) -> bool:
+        """True when the other of tokensPlayed and interrupt has just told the same."""
         text, at = self._last_report
-        if not wanted or (text == wanted and now - at <= _SAME_REPORT_SECONDS):
-            return
-        if self._tokens_seen and self._advance(wanted):
-            self._last_report = (f"interrupt:{wanted}", now)
+        return text == report and now - at <= _SAME_REPORT_SECONDS
 
-    def _settle_estimate(self, now: float) -> None:
-        """Only what was not cut still sounds: restart the estimate with it."""
-        left = [s for s in self.speeches[self._pointer :] if not s.cut]
+    def _account_for(self, fragment: str, now: float, cutting: Sequence[Speech]) -> None:
+        if self._greeting_sounds:
+            self._greeted(fragment, now, estimated=not self._tokens_seen)
+        else:
+            self._advance(squeeze(fragment), cutting)
+
+    def _cut(self, cutting: list[Speech], now: float, before: int) -> None:
+        for speech in cutting:
+            speech.cut = bool(speech.unheard)
+        for tones in self.tones:
+            tones.cut = tones.cut or (tones.waiting and tones.began < before)
+        self.state = PLAYBACK[self.state, Sound.CUT]
+        self._greeting_sounds = False
+        self._cut_at = self._off_at = now
+        self._just_cut = [speech for speech in cutting if speech.cut]
+        self._resume(now)
+
+    def _resume(self, now: float) -> None:
+        """Only what was not cut still sounds: estimates start again with it."""
+        left = [speech for speech in self._waiting() if speech.unheard]
         self._pointer = self.speeches.index(left[0]) if left else len(self.speeches)
-        self._run_began = now
-        waiting = sum(len(speech.text) for speech in left)
-        self._busy_until = now + START_SECONDS + SECONDS_PER_CHARACTER * waiting if waiting else now
+        self._marks = [(speech, 0, now) for speech in left]
+        self._busy_until = now
+        if left:
+            self._busy_until += START_SECONDS + SECONDS_PER_CHARACTER * sum(len(speech.text) for speech in left)
 
-    def _estimate_cut(self, fragment: str, now: float, cutting: list[Speech]) -> None:
-        whole = "".join(speech.squeezed for speech in cutting)
-        predicted = self._predict(now, cutting)
-        wanted = squeeze(fragment)
-        end = self._find(wanted, whole, cutting, predicted)
-        if end is None and wanted and not any(s.heard for s in self.speeches):
-            self.greeting = self.greeting or Greeting(fragment.strip(), now, estimated=True)
+    # -------------------------------------------------------------------------------- estimates
+
+    def _estimate_cut(self, fragment: str, now: float, cutting: list[Speech]) -> list[Speech]:
+        """Decide what was heard of `cutting`, and return those that sounded last or not at all."""
+        texts = [speech.text for speech in cutting]
+        predicted = estimate.position(self._chunks(cutting), now)
+        end = estimate.find(fragment, texts, predicted)
+        if end is None and squeeze(fragment) and self._greeted(fragment, now, estimated=True):
             end = 0
-        self._hear(cutting, end if end is not None else _word_end(cutting, predicted))
+        _allot(cutting, estimate.word_end(texts, predicted) if end is None else end)
+        started = [index for index, speech in enumerate(cutting) if speech.heard]
+        return cutting[started[-1] if started else 0 :]
 
-    def _predict(self, now: float, speeches: list[Speech]) -> int:
-        """How many squeezed characters should have been heard by `now`, at the usual speaking rate."""
-        left = now - self._run_began - _USUAL_START
-        heard = 0
-        for segment in _segments(speeches):
-            needs = _USUAL_SEGMENT + _USUAL_CHARACTER * len(segment)
-            size = len(squeeze(segment))
-            if left < needs:
-                return heard + max(0, int(size * left / needs))
-            left -= needs
-            heard += size
-        return heard
+    def _estimate_preempted(self, cycle: int, now: float) -> None:
+        """Speech of another cycle follows: what still sounds and may be preempted ends here."""
+        waiting = self._waiting()
+        if not any(speech.preemptible and speech.cycle != cycle for speech in waiting):
+            return
+        heard = estimate.word_end((s.text for s in waiting), estimate.position(self._chunks(waiting), now))
+        for speech in waiting:
+            size = len(speech.squeezed)
+            if speech.preemptible and speech.cycle != cycle and heard < size:
+                speech.guess(heard)
+                speech.cut = True
+                self._busy_until = now
+            heard = max(0, heard - size)
 
-    @staticmethod
-    def _find(wanted: str, whole: str, speeches: list[Speech], predicted: int) -> int | None:
-        """The end of the occurrence of `wanted` nearest the predicted point; segments begin it if any does."""
-        if not wanted:
-            return None
-        starts = list(_segment_starts(speeches))
-        ends = [start + len(wanted) for start in starts if whole.startswith(wanted, start)]
-        if not ends:
-            ends = [match.end() for match in re.finditer(re.escape(wanted), whole)]
-        return min(ends, key=lambda end: abs(end - predicted), default=None)
-
-    def _hear(self, speeches: list[Speech], length: int) -> None:
-        for speech in speeches:
-            speech.heard = min(length, len(speech.squeezed))
-            speech.estimated = True
-            length -= speech.heard
-
-    @staticmethod
-    def _assume_heard(speech: Speech) -> None:
-        if not speech.cut:
-            speech.heard = len(speech.squeezed)
-            speech.estimated = True
+    def _chunks(self, speeches: Sequence[Speech]) -> list[Chunk]:
+        chunks = []
+        for index, (speech, start, sent_at) in enumerate(self._marks):
+            later = self._marks[index + 1] if index + 1 < len(self._marks) else None
+            end = later[1] if later and later[0] is speech else None
+            if speech in speeches:
+                chunks.append(Chunk(speech.text[start:end], sent_at))
+        return chunks
 
     def stopped(self, now: float) -> None:
         """The socket is closed: what was not heard by now never will be."""
-        waiting = [s for s in self.speeches[self._pointer :] if not s.cut and s.unheard]
+        waiting = [speech for speech in self._waiting() if speech.unheard]
         if not self._tokens_seen:
-            if self.done(now):
-                for speech in waiting:
-                    self._assume_heard(speech)
-            else:
-                self._hear(waiting, _word_end(waiting, self._predict(now, waiting)))
+            texts = [speech.text for speech in waiting]
+            predicted = estimate.position(self._chunks(waiting), now)
+            _allot(waiting, sum(map(len, texts)) if self.done(now) else estimate.word_end(texts, predicted))
         for speech in waiting:
             speech.cut = bool(speech.unheard)
 
@@ -349,43 +380,52 @@ class Playback:
             return self._busy_until
         if self._nothing_unheard():
             return now
-        if not self._speakers_seen or self.state is Playing.SPEAKING:
+        if not self._speakers_seen:
+            return self._busy_until if self._lost else None
+        if self.state is Playing.SPEAKING:
             return None
-        if self._off_at >= self._last_sent_at + _START_GRACE_SECONDS:
+        return self._due_in_silence(now)
+
+    def _due_in_silence(self, now: float) -> float:
+        """Silence although something is unheard: it begins to sound within the grace, or it never does."""
+        if not self._tokens_seen and self._sounded_at_once():
             return now
-        # Silence although speech was sent: it starts within the grace, or it never does.
-        return max(self._last_sent_at, self._off_at) + _START_GRACE_SECONDS
+        tones = sum(len(tones.digits) for tones in self.tones if tones.waiting)
+        return max(self._last_sent_at, self._off_at) + _START_GRACE_SECONDS + SECONDS_PER_TONE * tones
+
+    def _sounded_at_once(self) -> bool:
+        """True when a single reply was sent and the sound that followed it has ended: nothing can be left."""
+        if self._on_at is None or self._off_at < self._on_at or any(tones.waiting for tones in self.tones):
+            return False
+        complete = self._last_sent_at <= self._on_at or self._last_sent_at + _START_GRACE_SECONDS <= self._off_at
+        return complete and not any(s.sent_at > self._on_at for s in self.speeches[-1:])
 
     def _nothing_unheard(self) -> bool:
         if not self._tokens_seen:
             return not self.speeches and not self.tones and self.state is Playing.IDLE
-        spoken = all(s.cut or not s.unheard for s in self.speeches[self._pointer :])
-        return spoken and all(tones.played for tones in self.tones)
+        spoken = all(speech.cut or not speech.unheard for speech in self.speeches[self._pointer :])
+        return spoken and not any(tones.waiting for tones in self.tones)
 
 
-def _segments(speeches: Iterable[Speech]) -> Iterator[str]:
-    """The clauses Twilio speaks one by one: text up to a full stop, colon or the like."""
+def _spans(wanted: str, ahead: str, later: Sequence[Speech]) -> bool:
+    """Whether `wanted` is all of `ahead` and the beginning of what comes later."""
+    return (
+        bool(ahead)
+        and wanted.startswith(ahead)
+        and "".join([ahead, *(speech.squeezed for speech in later)]).startswith(wanted)
+    )
+
+
+def _skip(speech: Speech) -> None:
+    """Later speech sounds: Twilio's queue keeps its order, so this one was preempted or has been heard."""
+    if speech.preemptible:
+        speech.cut = bool(speech.unheard)
+    else:
+        speech.heard = len(speech.squeezed)
+
+
+def _allot(speeches: Sequence[Speech], heard: int) -> None:
+    """By estimate, the first `heard` characters of these speeches together were heard."""
     for speech in speeches:
-        text, start = speech.text, 0
-        for match in _SEGMENT_END.finditer(text):
-            yield text[start : match.end()]
-            start = match.end()
-        if text[start:].strip():
-            yield text[start:]
-
-
-def _segment_starts(speeches: Iterable[Speech]) -> Iterator[int]:
-    start = 0
-    for segment in _segments(speeches):
-        yield start
-        start += len(squeeze(segment))
-
-
-def _word_end(speeches: list[Speech], length: int) -> int:
-    """The last end of a word at or before `length` squeezed characters."""
-    ends, total = [0], 0
-    for speech in speeches:
-        for word in speech.text.split():
-            total += len(word)
-            ends.append(total)
-    return ends[bisect_right(ends, length) - 1]
+        speech.guess(heard)
+        heard -= speech.heard

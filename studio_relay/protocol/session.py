@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from msgspec import structs
 
@@ -49,6 +49,7 @@ from studio_relay.protocol.messages import (
     check,
     dump,
     dump_text,
+    speakable,
 )
 from studio_relay.protocol.parsing import DEFAULT_MAX_BYTES, parse
 from studio_relay.protocol.playback import Playback, Speech
@@ -59,6 +60,9 @@ from studio_relay.protocol.transcript import Transcript
 KEY_CAUSES_INTERRUPT_SECONDS = 0.25
 # Refused frames this close together count as a row.
 _ERROR_ROW_SECONDS = 10.0
+# Unknown types are told apart by their beginnings, and only so many of them: a flood must cost no memory.
+_MAX_TYPES, _MAX_TYPE_LENGTH = 100, 100
+_CLOSER = Text(token="", last=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,10 +82,10 @@ class _Cycle:
     number: int
     began: int
     speech: Speech
-    frames: deque[str | Outgoing | Raw]
+    frames: deque[str | Outgoing | Raw] = field(default_factory=deque)
     queued: bool = False  # stands in the wire order
     finished: bool = False  # nothing more will be said in it
-    unclosed: bool = False  # text went out, its `last` did not
+    closer: Text | None = None  # what is owed when text went out, but not its `last`
 
 
 class Session:
@@ -131,6 +135,11 @@ class Session:
         """Whose protocol the other side speaks; known from the setup."""
         return self.setup.dialect if self.setup else "twilio"
 
+    @property
+    def number(self) -> int:
+        """The number of the newest event: what is said now answers it."""
+        return self._number
+
     # ------------------------------------------------------------------------ from Twilio
 
     def receive_text(self, frame: str | bytes, now: float) -> list[Event]:
@@ -148,8 +157,9 @@ class Session:
         """The socket is closed, by either side. Returns one Ended, the first time."""
         if self.state is State.ENDED:
             return []
-        end_sent = self.state is State.ENDING
+        end_sent = self.state is State.ENDING and self._end is None
         self.state = move(self.state, Input.CLOSED)
+        self._end = None
         self._clear()
         self.playback.stopped(now)
         return [
@@ -181,8 +191,10 @@ class Session:
             case ErrorMessage():
                 return self._error(message, now)
         assert isinstance(message, Unknown)
-        first = message.type not in self._seen_types and len(self._seen_types) < 100
-        self._seen_types.add(message.type[:100] if first else "")
+        name = message.type[:_MAX_TYPE_LENGTH]
+        first = name not in self._seen_types and len(self._seen_types) < _MAX_TYPES
+        if first:
+            self._seen_types.add(name)
         return UnknownReceived(number=self._number, message=message, first=first)
 
     def _setup(self, message: Setup, now: float) -> Event:
@@ -216,6 +228,7 @@ class Session:
         return Interrupted(
             number=self._number,
             interrupt=message,
+            before=before,
             cut=frozenset(cycle.number for cycle in cut),
             heard=" ".join(heard for speech in cut_speech if (heard := speech.heard_text())),
         )
@@ -253,7 +266,7 @@ class Session:
         number = self._next_cycle
         self._next_cycle += 1
         began = self._number if answers is None else answers
-        self._cycles[number] = _Cycle(number, began, Speech(number, began, 0.0), deque())
+        self._cycles[number] = _Cycle(number, began, Speech(number, began))
         self._open.add(number)
         return number
 
@@ -265,6 +278,9 @@ class Session:
         current = self._writable(cycle)
         if type(token) is not str:
             check(Text(token=token, last=False))
+            token = str.__str__(token)  # a subclass is sent as the text it holds, whatever it prints as
+        if not token.isascii():
+            token = speakable(token)
         if self._waiting >= self._options.outbound_queue:
             raise self._full()
         if not current.queued:
@@ -286,17 +302,22 @@ class Session:
         if isinstance(message, Raw) and not self._options.allow_raw:
             raise LocalProtocolError(
                 "raw messages are switched off: they are not part of the known protocol; "
-                "set STUDIO_RELAY_ALLOW_RAW=1 to send them at your own risk"
+                "set STUDIO_RELAY_ALLOW_RAW_MESSAGES=1 to send them at your own risk"
             )
         if isinstance(message, End):
             raise LocalProtocolError("an end is not part of a talk cycle; use end()")
-        check(message, dialect=self.dialect)
+        dump(message, dialect=self.dialect)  # refused here rather than when its turn comes
         if self._waiting >= self._options.outbound_queue:
             raise self._full()
         if not current.queued:
             self._queue(current)
-        current.frames.append(message)
-        self._waiting += 1
+        frames = self._split_text(message) if isinstance(message, Text) else [message]
+        current.frames.extend(frames)
+        self._waiting += len(frames)
+
+    def _split_text(self, message: Text) -> list[Text]:
+        token = speakable(str.__str__(message.token))
+        return [structs.replace(message, token=piece) for piece in _split(token, self._options.max_token_bytes)]
 
     def finish(self, cycle: int) -> None:
         """Nothing more will be said in this cycle: its last frame closes it. Does nothing if it is over."""
@@ -340,8 +361,8 @@ class Session:
                 return None
             self._wire.popleft()
             del self._cycles[cycle.number]
-            if cycle.unclosed:
-                return dump_text("", True)
+            if cycle.closer is not None:
+                return dump(cycle.closer)
         text, self._end = self._end, None
         return text
 
@@ -362,18 +383,27 @@ class Session:
     def _emit(self, cycle: _Cycle, frame: str | Outgoing | Raw, now: float) -> str:
         last = cycle.finished and not cycle.frames
         if type(frame) is str:
-            cycle.unclosed = not last
+            if cycle.speech.preemptible:
+                self._change_speech(cycle, preemptible=False)
+            cycle.closer = None if last else _CLOSER
             self.playback.sent(cycle.speech, frame, now)
             return dump_text(frame, last)
+        assert not isinstance(frame, str)
         if isinstance(frame, Text):
-            cycle.unclosed = not last
             frame = structs.replace(frame, last=last)
-            cycle.speech.preemptible = bool(frame.preemptible)
+            self._change_speech(cycle, preemptible=bool(frame.preemptible))
+            cycle.closer = None if last else structs.replace(frame, token="", last=True)
             self.playback.sent(cycle.speech, frame.token, now)
         elif isinstance(frame, SendDigits):
-            self.playback.tones_sent(frame.digits, now)
-        assert not isinstance(frame, str)
+            self.playback.tones_sent(frame.digits, now, cycle.began)
         return dump(frame, dialect=self.dialect)
+
+    @staticmethod
+    def _change_speech(cycle: _Cycle, *, preemptible: bool) -> None:
+        """Words that may be preempted are followed apart from those that may not, within one talk cycle too."""
+        if cycle.speech.pieces and cycle.speech.preemptible != preemptible:
+            cycle.speech = Speech(cycle.number, cycle.began)
+        cycle.speech.preemptible = preemptible
 
     def _writable(self, cycle: int) -> _Cycle:
         if cycle in self._open:
@@ -410,10 +440,11 @@ class Session:
 
 def _split(token: str, max_bytes: int) -> list[str]:
     """`token` in pieces of at most `max_bytes` UTF-8 bytes, cut behind white space where there is any."""
-    pieces, rest = [], token
-    while len(rest.encode("utf-8", "replace")) > max_bytes:
-        fitting = rest.encode("utf-8", "replace")[:max_bytes].decode("utf-8", "ignore")
-        cut = max(fitting.rfind(" "), fitting.rfind("\n")) + 1 or len(fitting)
-        pieces.append(rest[:cut])
-        rest = rest[cut:]
-    return [*pieces, rest]
+    pieces, start = [], 0
+    while len(token) - start > max_bytes or len(token[start:].encode()) > max_bytes:
+        window = token[start : start + max_bytes]
+        fitting = window.encode()[:max_bytes].decode("utf-8", "ignore")
+        cut = max(fitting.rfind(" "), fitting.rfind("\n")) + 1 or len(fitting) or 1
+        pieces.append(token[start : start + cut])
+        start += cut
+    return [*pieces, token[start:]]

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from studio_relay.protocol.playback import Playback, Speech, squeeze
+from studio_relay.protocol.estimate import squeeze
+from studio_relay.protocol.playback import Playback, Speech
+
+HIDDEN_KEY = "x"  # no key of a telephone
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,11 +31,12 @@ class Turn:
 class Transcript:
     """Reads what the agent's side was heard to say from `playback`, and keeps what the caller said."""
 
-    __slots__ = ("_caller", "_offset_ms", "_playback", "_zero")
+    __slots__ = ("_caller", "_playback", "_zero", "hide_keys", "offset_ms")
 
     def __init__(self, playback: Playback, *, offset_ms: int = 0) -> None:
         self._playback = playback
-        self._offset_ms = offset_ms
+        self.offset_ms = offset_ms  # of this session within its call
+        self.hide_keys = False  # while secrets are typed
         self._zero = 0.0
         self._caller: list[tuple[float, Turn]] = []
 
@@ -46,6 +50,7 @@ class Transcript:
 
     def pressed(self, digits: str, now: float) -> None:
         """The caller pressed `digits`; keys that follow each other make one turn."""
+        digits = HIDDEN_KEY * len(digits) if self.hide_keys else digits
         if self._caller and self._caller[-1][1].digits and not self._agent_spoke_since(self._caller[-1][0]):
             at, turn = self._caller.pop()
             self._caller.append((at, replace(turn, digits=f"{turn.digits}{digits}")))
@@ -54,15 +59,16 @@ class Transcript:
 
     def turns(self) -> Sequence[Turn]:
         """All turns so far, in the order they began."""
-        timed = [*self._greeting(), *self._spoken(), *self._tones(), *self._caller]
-        return tuple(turn for _, turn in sorted(timed, key=lambda entry: entry[0]))
+        # At one instant the caller comes first: what is sent then answers what was heard then.
+        timed = sorted([*self._caller, *self._spoken(), *self._tones()], key=lambda entry: entry[0])
+        return (*self._greeting(), *(turn for _, turn in timed))
 
-    def _greeting(self) -> list[tuple[float, Turn]]:
+    def _greeting(self) -> list[Turn]:
         greeting = self._playback.greeting
         if greeting is None:
             return []
-        turn = Turn(who="agent", text=greeting.text, at_ms=self._ms(greeting.began_at), estimated=greeting.estimated)
-        return [(greeting.began_at, turn)]
+        at_ms = self._ms(greeting.began_at)
+        return [Turn(who="agent", text=greeting.text, at_ms=at_ms, estimated=greeting.estimated)]
 
     def _spoken(self) -> list[tuple[float, Turn]]:
         return [(s.sent_at, self._speech(s)) for s in self._playback.speeches if s.squeezed]
@@ -78,11 +84,11 @@ class Transcript:
         )
 
     def _tones(self) -> list[tuple[float, Turn]]:
-        tones = self._playback.tones
+        tones = [tones for tones in self._playback.tones if not tones.cut]
         return [(t.sent_at, Turn(who="agent", text="", at_ms=self._ms(t.sent_at), digits=t.digits)) for t in tones]
 
     def _agent_spoke_since(self, at: float) -> bool:
-        return bool(self._playback.speeches) and self._playback.speeches[-1].sent_at > at
+        return any(speech.sent_at > at for speech in self._playback.speeches[-1:])
 
     def _ms(self, now: float) -> int:
-        return self._offset_ms + max(0, round((now - self._zero) * 1000))
+        return self.offset_ms + max(0, round((now - self._zero) * 1000))
