@@ -31,8 +31,22 @@ def run_virtual(main: Coroutine[Any, Any, T], *, limit_seconds: float = VIRTUAL_
         async with asyncio.timeout(limit_seconds):
             return await main
 
-    with asyncio.Runner(loop_factory=lambda: looptime.new_event_loop(start=0)) as runner:
-        return runner.run(within_limit())
+    # Not asyncio.Runner: it would replace the thread's current event loop, which test runners hold on to.
+    loop = looptime.new_event_loop(start=0)
+    try:
+        return loop.run_until_complete(within_limit())
+    finally:
+        loop.run_until_complete(_leave_nothing(loop))
+        loop.close()
+
+
+async def _leave_nothing(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks(loop) - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await loop.shutdown_asyncgens()
+    await loop.shutdown_default_executor()
 
 
 class Clock:

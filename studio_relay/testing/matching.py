@@ -26,11 +26,18 @@ class TextPattern:
         """Whether it is written `/…/`."""
         return len(self.written) > 2 and self.written.startswith("/") and self.written.endswith("/")
 
+    def end_in(self, folded: str) -> int | None:
+        """Where its first occurrence in already folded text ends; None if there is none."""
+        if self.is_regex:
+            match = re.search(self.written[1:-1], folded, re.IGNORECASE)
+            return match.end() if match else None
+        wanted = fold(self.written)
+        at = folded.find(wanted)
+        return at + len(wanted) if at >= 0 else None
+
     def found_in(self, text: str) -> bool:
         """Whether `text` holds it."""
-        if self.is_regex:
-            return re.search(self.written[1:-1], " ".join(text.split()), re.IGNORECASE) is not None
-        return fold(self.written) in fold(text)
+        return self.end_in(fold(text)) is not None
 
     def __str__(self) -> str:
         return self.written

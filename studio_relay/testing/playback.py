@@ -160,6 +160,11 @@ class Playback:
         """Whether nothing is audible and nothing that was sent waits to be."""
         return self._segment is None and not self.speaking and self.next_at() is None
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the server has begun a talk cycle and not closed it."""
+        return self._open is not None and bool(self._open.sent.strip())
+
     def interruptible_by(self, cause: Cause) -> bool:
         """Whether `cause` would cut what is audible now; silence cannot be cut."""
         if not self.speaking:

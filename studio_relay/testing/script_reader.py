@@ -81,7 +81,7 @@ class _Reader:
         except yaml.YAMLError as error:
             raise ScriptError(f"{self._name}: not YAML: {error}") from None
         if node is None:
-            raise ScriptError(f"{self._name}: empty; a script begins with `steps:`", line=1)
+            raise ScriptError(f"{self._name}:1: empty; a script begins with `steps:`", line=1)
         return node
 
     def _fail(self, node: yaml.Node, message: str) -> NoReturn:

@@ -100,6 +100,7 @@ class TwilioEnd:
     state: Literal["connecting", "open", "away", "over"] = "connecting"
     caller_speaking: bool = False
     caller_turns: list[CallerTurn] = field(default_factory=list)
+    caller_sound: list[tuple[int, Literal["on", "off", "key"]]] = field(default_factory=list)
     lessons: list[str] = field(default_factory=list)
     after_end: list[str] = field(default_factory=list)
     played: list[PlaybackEvent] = field(default_factory=list)
@@ -190,6 +191,7 @@ class TwilioEnd:
     def voice_starts(self, now: int) -> None:
         """The caller's voice is noticed; it cuts what may be cut."""
         self.caller_speaking = True
+        self.caller_sound.append((now, "on"))
         self._info(now, "clientSpeaking", "on")
         self._voice_barge_in(now)
 
@@ -203,6 +205,7 @@ class TwilioEnd:
     def voice_stops(self, now: int) -> None:
         """The caller's utterance is over: the final prompt repeats the newest transcript."""
         self.caller_speaking = False
+        self.caller_sound.append((now, "off"))
         self._info(now, "clientSpeaking", "off")
         final, self._transcript = self._transcript, ""
         if final:
@@ -211,6 +214,7 @@ class TwilioEnd:
     def press(self, now: int, key: str) -> None:
         """The caller presses one key; a key is a barge-in too, and is reported before it."""
         self.caller_turns.append(CallerTurn(at_ms=now, digits=key))
+        self.caller_sound.append((now, "key"))
         if not self.attributes.dtmf_detection:
             self._teach("a key was pressed, but dtmfDetection is off: the server is not told")
             return

@@ -40,7 +40,7 @@ class LiveEvent:
 OnEvent = Callable[[LiveEvent], None]
 
 
-def _ignore(event: LiveEvent) -> None:
+def ignore_event(event: LiveEvent) -> None:
     """Nobody watches."""
 
 
@@ -65,7 +65,7 @@ class SimulatedCall:
         rates: Rates | None = None,
         media_ms: Mapping[str, int] | None = None,
         clock: Clock | None = None,
-        on_event: OnEvent = _ignore,
+        on_event: OnEvent = ignore_event,
     ) -> None:
         self.transport = transport
         self.url = url
@@ -100,6 +100,7 @@ class SimulatedCall:
         """Dial: upgrade, `setup`, greeting. A server that refuses makes the outcome `failed`, nothing is raised."""
         await self.clock.sleep_ms(SETUP_MS)
         await self._connect()
+        await self._flush()
         self._spawn(self._pump())
 
     # What the caller does
@@ -183,7 +184,7 @@ class SimulatedCall:
             left = deadline - self.now_ms
             if left <= 0 or self._outcome.done():
                 return False
-            await self._next_change(left)
+            await self.next_change(left)
         return True
 
     async def finished(self) -> RelayOutcome:
@@ -244,11 +245,14 @@ class SimulatedCall:
     async def _pump(self) -> None:
         while not self._outcome.done():
             self._wake.clear()
-            for output in self.end.advance(self.now_ms):
-                await self._deliver(output)
-            self._show_heard()
-            self._note_change()
+            await self._flush()
             await self._sleep_until(self.end.next_at())
+
+    async def _flush(self) -> None:
+        for output in self.end.advance(self.now_ms):
+            await self._deliver(output)
+        self._show_heard()
+        self._note_change()
 
     async def _sleep_until(self, at: int | None) -> None:
         if self._outcome.done():
@@ -320,10 +324,11 @@ class SimulatedCall:
             if moment is not None:
                 await self.clock.sleep_ms(moment - self.now_ms)
                 return playback.speaking
-            await self._next_change(60_000)
+            await self.next_change(60_000)
         return False
 
-    async def _next_change(self, timeout_ms: float) -> None:
+    async def next_change(self, timeout_ms: float) -> None:
+        """Wait for anything to happen, at most `timeout_ms`."""
         changed = self._changed
         try:
             async with asyncio.timeout(self.clock.seconds(timeout_ms)):
