@@ -216,6 +216,7 @@ class Session:
     def _dtmf(self, message: Dtmf, now: float) -> Event:
         self.state = move(self.state, Input.DTMF)
         self._key = (self._number, now)
+        self.transcript.pressed(message.digit, now)
         return Pressed(number=self._number, dtmf=message)
 
     def _interrupt(self, message: Interrupt, now: float) -> Event:
@@ -292,6 +293,26 @@ class Session:
         pieces = _split(token, self._options.max_token_bytes)
         current.frames.extend(pieces)
         self._waiting += len(pieces)
+
+    def speak(self, cycle: int, token: str, now: float) -> str | None:
+        """say() and next_text() in one step: the text of the frame that carries `token`, counted as sent.
+
+        None when it has to be queued with say(): others wait, it is the first of its cycle, or it is too long.
+        """
+        current = self._cycles.get(cycle)
+        if (
+            current is None
+            or current.finished
+            or self._waiting
+            or not current.queued
+            or self._wire[0] is not current
+            or len(token) * 4 > self._options.max_token_bytes
+            or not token.isascii()
+        ):
+            return None
+        current.unclosed = True
+        self.playback.sent(current.speech, token, now)
+        return dump_text(token, False)
 
     def send(self, cycle: int, message: Outgoing | Raw) -> None:
         """Queue any other message, or text with options, in its place within a talk cycle.
