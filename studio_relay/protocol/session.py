@@ -306,13 +306,12 @@ class Session:
             or self._waiting
             or not current.queued
             or self._wire[0] is not current
-            or len(token) * 4 > self._options.max_token_bytes
+            or type(token) is not str
             or not token.isascii()
+            or len(token) * 4 > self._options.max_token_bytes
         ):
             return None
-        current.unclosed = True
-        self.playback.sent(current.speech, token, now)
-        return dump_text(token, False)
+        return self._emit_plain(current, token, False, now)
 
     def send(self, cycle: int, message: Outgoing | Raw) -> None:
         """Queue any other message, or text with options, in its place within a talk cycle.
@@ -404,11 +403,7 @@ class Session:
     def _emit(self, cycle: _Cycle, frame: str | Outgoing | Raw, now: float) -> str:
         last = cycle.finished and not cycle.frames
         if type(frame) is str:
-            if cycle.speech.preemptible:
-                self._change_speech(cycle, preemptible=False)
-            cycle.closer = None if last else _CLOSER
-            self.playback.sent(cycle.speech, frame, now)
-            return dump_text(frame, last)
+            return self._emit_plain(cycle, frame, last, now)
         assert not isinstance(frame, str)
         if isinstance(frame, Text):
             frame = structs.replace(frame, last=last)
@@ -418,6 +413,13 @@ class Session:
         elif isinstance(frame, SendDigits):
             self.playback.tones_sent(frame.digits, now, cycle.began)
         return dump(frame, dialect=self.dialect)
+
+    def _emit_plain(self, cycle: _Cycle, token: str, last: bool, now: float) -> str:
+        if cycle.speech.preemptible:
+            self._change_speech(cycle, preemptible=False)
+        cycle.closer = None if last else _CLOSER
+        self.playback.sent(cycle.speech, token, now)
+        return dump_text(token, last)
 
     @staticmethod
     def _change_speech(cycle: _Cycle, *, preemptible: bool) -> None:

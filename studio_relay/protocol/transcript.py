@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from studio_relay.protocol.estimate import squeeze
-from studio_relay.protocol.playback import Playback, Speech
+from studio_relay.protocol.playback import Playback, Speech, Tones
 
 HIDDEN_KEY = "x"  # no key of a telephone
 
@@ -60,7 +61,7 @@ class Transcript:
     def turns(self) -> Sequence[Turn]:
         """All turns so far, in the order they began."""
         # At one instant the caller comes first: what is sent then answers what was heard then.
-        timed = sorted([*self._caller, *self._spoken(), *self._tones()], key=lambda entry: entry[0])
+        timed = sorted([*self._caller, *self._agent()], key=lambda entry: entry[0])
         return (*self._greeting(), *(turn for _, turn in timed))
 
     def _greeting(self) -> list[Turn]:
@@ -70,8 +71,16 @@ class Transcript:
         at_ms = self._ms(greeting.began_at)
         return [Turn(who="agent", text=greeting.text, at_ms=at_ms, estimated=greeting.estimated)]
 
-    def _spoken(self) -> list[tuple[float, Turn]]:
-        return [(s.sent_at, self._speech(s)) for s in self._playback.speeches if s.squeezed]
+    def _agent(self) -> Iterator[tuple[float, Turn]]:
+        """Speech and tones as they were sent."""
+        tones = deque(self._playback.tones)
+        for index, speech in enumerate(self._playback.speeches):
+            while tones and tones[0].behind <= index:
+                yield from self._tones(tones.popleft())
+            if speech.squeezed:
+                yield speech.sent_at, self._speech(speech)
+        for left in tones:
+            yield from self._tones(left)
 
     def _speech(self, speech: Speech) -> Turn:
         text = speech.heard_text() if self._playback.reported or speech.cut else speech.text
@@ -83,9 +92,9 @@ class Transcript:
             estimated=speech.estimated or not self._playback.reported,
         )
 
-    def _tones(self) -> list[tuple[float, Turn]]:
-        tones = [tones for tones in self._playback.tones if not tones.cut]
-        return [(t.sent_at, Turn(who="agent", text="", at_ms=self._ms(t.sent_at), digits=t.digits)) for t in tones]
+    def _tones(self, tones: Tones) -> Iterator[tuple[float, Turn]]:
+        if not tones.cut:
+            yield tones.sent_at, Turn(who="agent", text="", at_ms=self._ms(tones.sent_at), digits=tones.digits)
 
     def _agent_spoke_since(self, at: float) -> bool:
         return any(speech.sent_at > at for speech in self._playback.speeches[-1:])

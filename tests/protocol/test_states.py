@@ -425,6 +425,61 @@ def test_the_queue_has_a_bound_and_room_again_once_sent() -> None:
     assert session.waiting == 1
 
 
+# --------------------------------------------------------------------------- words spoken at once
+
+
+def test_words_spoken_at_once_go_out_as_queued_ones_do() -> None:
+    queued, direct = started(), started()
+    for session in (queued, direct):
+        cycle = session.begin()
+        session.say(cycle, "One")
+        assert tokens(session) == [("One", False)]
+    queued.say(1, " two")
+    assert direct.speak(1, " two", 0.1) == queued.next_text(0.1)
+    for session in (queued, direct):
+        session.finish(1)
+        assert tokens(session) == [("", True)]
+    assert direct.transcript.turns() == queued.transcript.turns()
+
+
+@pytest.mark.parametrize(
+    "why", ["first", "waiting", "behind", "long", "not ASCII", "subclass", "finished", "unknown", "ended"]
+)
+def test_what_cannot_be_spoken_at_once_is_left_to_be_queued(why: str) -> None:
+    session = started(max_token_bytes=40)
+    front, cycle = session.begin(), session.begin()
+    session.say(front, "One")
+    sent(session)
+    target, token = front, " two"
+    if why == "first" or why == "behind":
+        target = cycle
+        if why == "behind":
+            session.say(cycle, "Aside")
+    elif why == "waiting":
+        session.say(front, " more")
+    elif why == "finished":
+        session.finish(front)
+    elif why == "unknown":
+        target = 99
+    elif why == "ended":
+        session.end()
+    token = {"long": "x" * 11, "not ASCII": "å", "subclass": type("Phrase", (str,), {})("x")}.get(why, token)
+    waiting, speeches = session.waiting, [speech.text for speech in session.playback.speeches]
+    assert session.speak(target, token, 0.1) is None
+    assert (session.waiting, [speech.text for speech in session.playback.speeches]) == (waiting, speeches)
+
+
+def test_plain_words_spoken_at_once_behind_preemptible_ones_are_followed_apart() -> None:
+    session = started()
+    cycle = session.begin()
+    session.send(cycle, Text(token="One moment. ", last=False, preemptible=True))
+    sent(session)
+    assert session.speak(cycle, "Here.", 0.1)
+    assert [(s.text, s.preemptible) for s in session.playback.speeches] == [("One moment. ", True), ("Here.", False)]
+    session.finish(cycle)
+    assert tokens(session) == [("", True)]
+
+
 # -------------------------------------------------------------- keys as barge-in, decision 20
 
 
@@ -521,6 +576,11 @@ class Machine:
                 return
             self.check(json.loads(text))
 
+    def speak(self, cycle: int, token: str) -> None:
+        text = self.session.speak(cycle, token, self.now)
+        if text is not None:
+            self.check(json.loads(text))
+
     def check(self, message: dict[str, Any]) -> None:
         assert self.ends == 0, "output after end"
         assert self.ended == 0, "output after the close"
@@ -557,7 +617,7 @@ STEPS = st.one_of(
     ),
     st.tuples(st.just("begin"), st.integers(-3, 1)),
     st.tuples(
-        st.sampled_from(["say", "option", "preemptible", "digits", "play", "raw", "finish", "replace"]),
+        st.sampled_from(["say", "speak", "option", "preemptible", "digits", "play", "raw", "finish", "replace"]),
         st.integers(-4, 0),
     ),
     st.tuples(st.just("drain"), st.sampled_from([1, 3, 100])),
@@ -585,12 +645,13 @@ def step(machine: Machine, what: str, how: Any) -> None:
         number = session._number + how
         machine.cycles.append(session.begin(answers=number if how < 1 else None))
     elif machine.cycles:
-        act(session, machine.cycles[max(how - 1, -len(machine.cycles))], what)
+        act(machine, machine.cycles[max(how - 1, -len(machine.cycles))], what)
 
 
-def act(session: Session, cycle: int, what: str) -> None:
-    token = f"{cycle}:a "
+def act(machine: Machine, cycle: int, what: str) -> None:
+    token, session = f"{cycle}:a ", machine.session
     {
+        "speak": lambda: machine.speak(cycle, token),
         "say": lambda: session.say(cycle, token),
         "option": lambda: session.send(cycle, Text(token=token, last=True, interruptible=False)),
         "preemptible": lambda: session.send(cycle, Text(token=token, last=False, preemptible=True)),
