@@ -36,9 +36,7 @@ Load = Callable[..., Settings]
 
 
 @pytest.fixture(autouse=True)
-def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for record in settings_table():
-        monkeypatch.delenv(record.name, raising=False)
+def no_env_file_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
