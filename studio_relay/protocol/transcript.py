@@ -32,7 +32,7 @@ class Turn:
 class Transcript:
     """Reads what the agent's side was heard to say from `playback`, and keeps what the caller said."""
 
-    __slots__ = ("_caller", "_playback", "_zero", "hide_keys", "offset_ms")
+    __slots__ = ("_caller", "_playback", "_spoken", "_zero", "hide_keys", "offset_ms")
 
     def __init__(self, playback: Playback, *, offset_ms: int = 0) -> None:
         self._playback = playback
@@ -40,6 +40,7 @@ class Transcript:
         self.hide_keys = False  # while secrets are typed
         self._zero = 0.0
         self._caller: list[tuple[float, Turn]] = []
+        self._spoken = 0  # speeches of the agent before the last key
 
     def begin(self, now: float) -> None:
         """The setup arrived at `now` (seconds)."""
@@ -52,7 +53,8 @@ class Transcript:
     def pressed(self, digits: str, now: float) -> None:
         """The caller pressed `digits`; keys that follow each other make one turn."""
         digits = HIDDEN_KEY * len(digits) if self.hide_keys else digits
-        if self._caller and self._caller[-1][1].digits and not self._agent_spoke_since(self._caller[-1][0]):
+        spoken, self._spoken = self._spoken, len(self._playback.speeches)
+        if self._caller and self._caller[-1][1].digits and spoken == self._spoken:
             at, turn = self._caller.pop()
             self._caller.append((at, replace(turn, digits=f"{turn.digits}{digits}")))
         else:
@@ -95,9 +97,6 @@ class Transcript:
     def _tones(self, tones: Tones) -> Iterator[tuple[float, Turn]]:
         if not tones.cut:
             yield tones.sent_at, Turn(who="agent", text="", at_ms=self._ms(tones.sent_at), digits=tones.digits)
-
-    def _agent_spoke_since(self, at: float) -> bool:
-        return any(speech.sent_at > at for speech in self._playback.speeches[-1:])
 
     def _ms(self, now: float) -> int:
         return self.offset_ms + max(0, round((now - self._zero) * 1000))
