@@ -1,0 +1,100 @@
+"""`studio-relay serve`: the server on hypercorn, until a signal; what it serves is in `studio_relay.server`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from studio_relay.plugins import Plugins
+    from studio_relay.server.app import Relay
+
+
+@click.command("serve")
+@click.option("--host", metavar="ADDRESS", help="Where to listen.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on, 0 for a free one.  [default: 8080]")
+@click.option("--agent", metavar="NAME", help="The agent that answers, where several are installed.")
+@click.option("--insecure", is_flag=True, help="Serve unsigned requests, from this very machine only.")
+@click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
+@click.pass_context
+def command(
+    ctx: click.Context, host: str | None, port: int | None, agent: str | None, insecure: bool, as_json: bool
+) -> None:
+    """Answer calls until stopped, then leave without dropping any.
+
+    Settings come from the environment and a .env file; the options win. The first SIGTERM or Ctrl-C takes no
+    more calls and lets the live ones finish for STUDIO_RELAY_DRAIN_TIMEOUT_SECONDS; a second one leaves at once.
+    """
+    import asyncio
+
+    from studio_relay.cli.announcement import announcement
+    from studio_relay.cli.errors import INTERRUPTED
+    from studio_relay.log import configure
+    from studio_relay.plugins import load_plugins
+    from studio_relay.server.app import create_app
+    from studio_relay.server.hosting import listen, serve_on
+    from studio_relay.settings import load_settings
+
+    settings = load_settings(host=host, port=port, agent=agent, insecure=insecure or None)
+    configure(settings.log_level)
+    plugins = load_plugins()
+    _warn_of_unknown_settings(plugins)
+    app = create_app(settings, plugins)
+    relay: Relay = app.extensions["studio_relay"]
+    listener = listen(settings.host, settings.port)
+    said = announcement(app, relay, listener.getsockname()[1])
+
+    async def serve() -> bool:
+        signals = _signals()
+        forced = False
+
+        async def until() -> None:
+            nonlocal forced
+            click.echo(said.to_json_line() if as_json else str(said))
+            forced = await _until_stopped(relay, signals)
+
+        await serve_on(app, listener, until)
+        return forced
+
+    if asyncio.run(serve()):
+        ctx.exit(INTERRUPTED)
+
+
+def _signals() -> asyncio.Semaphore:
+    """Counts the requests to stop; from here on they end nothing by themselves."""
+    import asyncio
+    import signal
+
+    signals = asyncio.Semaphore(0)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, signals.release)
+    return signals
+
+
+async def _until_stopped(relay: Relay, signals: asyncio.Semaphore) -> bool:
+    """Wait for a signal, then drain; True when a second signal cut that short."""
+    import asyncio
+
+    from studio_relay.server.drain import drain
+
+    await signals.acquire()
+    leaving, again = asyncio.create_task(drain(relay)), asyncio.create_task(signals.acquire())
+    await asyncio.wait({leaving, again}, return_when=asyncio.FIRST_COMPLETED)
+    forced = not leaving.done()
+    for task in (leaving, again):
+        task.cancel()
+    if not forced:
+        leaving.result()
+    return forced
+
+
+def _warn_of_unknown_settings(plugins: Plugins) -> None:
+    from studio_relay.settings import unknown_names
+
+    names = [*plugins.agents, *(extension.name for extension in plugins.extensions)]
+    for name, meant in unknown_names(plugins=names):
+        hint = f"; did you mean {meant}?" if meant else ""
+        click.echo(f"studio-relay: nobody reads the setting {name}{hint}", err=True)

@@ -1,0 +1,80 @@
+"""The server's own host: hypercorn on a socket of ours, until it is told to stop. Knows no route and no call.
+
+Any other ASGI host serves `studio_relay.asgi:app` as well; it then follows its own rules of shutting down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from quart import Quart
+
+from studio_relay.errors import PluginError, SettingsError
+
+MAX_MESSAGE_BYTES = 262_144
+"""Past it the host closes with 1009; `MAX_FRAME_BYTES` refuses frames long before."""
+PING_SECONDS = 25.0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to `host` and `port`; 0 takes a free port. Raises SettingsError when it cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise SettingsError(f"STUDIO_RELAY_HOST: {host} is no address of this machine ({_reason(error)})") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind(address)
+        listener.listen(100)
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"STUDIO_RELAY_PORT: cannot listen on {host}:{port} ({_reason(error)}); "
+            "stop what uses it, or take another one: --port 8081, --port 0 for any"
+        ) from None
+    return listener
+
+
+async def serve_on(app: Quart, listener: socket.socket, until: Callable[[], Awaitable[None]]) -> None:
+    """Serve `app` on `listener`; `until` is called once calls are taken, and its return stops the server.
+
+    Takes the listener over. Raises PluginError when a plugin's on_startup fails.
+    """
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from hypercorn.utils import LifespanFailureError
+
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.websocket_max_message_size = MAX_MESSAGE_BYTES
+    config.websocket_ping_interval = PING_SECONDS
+    config.include_server_header = False
+    config.errorlog = _host_log()
+    asyncio.get_running_loop().set_exception_handler(_loop_failure)
+    try:
+        await serve(app, config, shutdown_trigger=until)
+    except LifespanFailureError as error:
+        raise PluginError(str(error).partition("'")[2].removesuffix("'")) from None
+
+
+def _loop_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Stopping cancels connections that are left, and asyncio's streams (3.11) report each as a failure."""
+    if not isinstance(context.get("exception"), asyncio.CancelledError):
+        loop.default_exception_handler(context)
+
+
+def _host_log() -> logging.Logger:
+    """hypercorn announces its address at level info; the command has said it already."""
+    log = logging.getLogger("studio_relay.host")
+    log.setLevel(logging.WARNING)
+    return log
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

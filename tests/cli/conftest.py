@@ -1,0 +1,50 @@
+"""Runs `studio-relay` in process or as a program of its own, in an empty folder, without the machine's settings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+SECONDS = 30
+
+
+@pytest.fixture(autouse=True)
+def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith(("STUDIO_RELAY_", "TWILIO_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run() -> Callable[..., Result]:
+    """`run("serve", "--port", "0")`: the command in this process; bugs raise, what users cause does not."""
+    from studio_relay.cli import program
+
+    def run(*arguments: str, **options: object) -> Result:
+        return CliRunner(catch_exceptions=False).invoke(program, list(arguments), **options)
+
+    return run
+
+
+@pytest.fixture
+def program() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command as a process of its own."""
+
+    def program(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "studio_relay", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, **options)
+
+    return program
+
+
+@pytest.fixture
+def environment() -> Callable[..., Mapping[str, str]]:
+    """The environment of this test with some variables set."""
+    return lambda **variables: {**os.environ, **variables}
