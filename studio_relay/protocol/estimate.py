@@ -92,12 +92,13 @@ def word_end(texts: Iterable[str], length: int) -> int:
 
 def _starts(texts: Iterable[str], border: re.Pattern[str]) -> Iterator[int]:
     """Where a text begins, or goes on behind a `border`."""
-    before = 0
+    at = 0
     for text in texts:
-        yield before
-        for match in border.finditer(text):
-            yield before + len(squeeze(text[: match.end()]))
-        before += len(squeeze(text))
+        start = 0
+        for end in (*(match.end() for match in border.finditer(text)), len(text)):
+            yield at
+            at += len(squeeze(text[start:end]))
+            start = end
 
 
 def _word_starts(texts: Iterable[str]) -> Iterator[int]:

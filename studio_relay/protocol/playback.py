@@ -68,7 +68,14 @@ class Speech:
 
     @property
     def unheard(self) -> str:
+        """What was not heard yet, without white space."""
         return self.squeezed[self.heard :]
+
+    @property
+    def pending(self) -> bool:
+        """Whether some of it was not heard yet; cheap while it grows."""
+        fresh = self.pieces[self._squeezed_pieces :]
+        return any(map(squeeze, fresh)) or self.heard < len(self.squeezed)
 
     def heard_text(self) -> str:
         """The part of the sent text that was heard: a prefix of it."""
@@ -133,7 +140,7 @@ class Playback:
         """`token` of `speech` went out."""
         if not speech.pieces:
             self._begin(speech, now)
-        elif now - self._last_sent_at > _PAUSE_SECONDS:
+        elif now - self._last_sent_at > _PAUSE_SECONDS and not self._tokens_seen:
             self._marks.append((speech, len(speech.text), now))
         if now >= self._busy_until:
             self._busy_until = now + START_SECONDS
@@ -231,7 +238,7 @@ class Playback:
 
     def _find_ahead(self, wanted: str) -> bool:
         """What sounds need not read as it was sent (SSML, numbers): go on behind the next words that do."""
-        speech = next((speech for speech in self._waiting() if speech.unheard), None)
+        speech = next((speech for speech in self._waiting() if speech.pending), None)
         if speech is None or len(wanted) < _FINDABLE_CHARACTERS or not (self.greeting or self._heard_anything):
             return False
         start = speech.squeezed.find(wanted, speech.heard)
@@ -248,7 +255,7 @@ class Playback:
         return False
 
     def _speech_before(self, tones: Tones) -> bool:
-        return any(not speech.cut and speech.unheard for speech in self.speeches[self._pointer : tones.behind])
+        return any(not speech.cut and speech.pending for speech in self.speeches[self._pointer : tones.behind])
 
     @property
     def _heard_anything(self) -> bool:
@@ -268,7 +275,7 @@ class Playback:
 
     def interrupted(self, fragment: str, now: float, before: int) -> list[Speech]:
         """The caller barged in. Speech of talk cycles begun before event `before` is cut; returns what was cut."""
-        cutting = [speech for speech in self._waiting() if speech.began < before and speech.unheard]
+        cutting = [speech for speech in self._waiting() if speech.began < before and speech.pending]
         wanted = squeeze(fragment)
         told = not wanted or self._is_twin(wanted, now)
         if not self._tokens_seen and not self._greeting_sounds:
@@ -293,7 +300,7 @@ class Playback:
 
     def _cut(self, cutting: list[Speech], now: float, before: int) -> None:
         for speech in cutting:
-            speech.cut = bool(speech.unheard)
+            speech.cut = speech.pending
         for tones in self.tones:
             tones.cut = tones.cut or (tones.waiting and tones.began < before)
         self.state = PLAYBACK[self.state, Sound.CUT]
@@ -304,7 +311,7 @@ class Playback:
 
     def _resume(self, now: float) -> None:
         """Only what was not cut still sounds: estimates start again with it."""
-        left = [speech for speech in self._waiting() if speech.unheard]
+        left = [speech for speech in self._waiting() if speech.pending]
         self._pointer = self.speeches.index(left[0]) if left else len(self.speeches)
         self._marks = [(speech, 0, now) for speech in left]
         self._busy_until = now
@@ -349,13 +356,13 @@ class Playback:
 
     def stopped(self, now: float) -> None:
         """The socket is closed: what was not heard by now never will be."""
-        waiting = [speech for speech in self._waiting() if speech.unheard]
+        waiting = [speech for speech in self._waiting() if speech.pending]
         if not self._tokens_seen:
             texts = [speech.text for speech in waiting]
             predicted = estimate.position(self._chunks(waiting), now)
             _allot(waiting, sum(map(len, texts)) if self.done(now) else estimate.word_end(texts, predicted))
         for speech in waiting:
-            speech.cut = bool(speech.unheard)
+            speech.cut = speech.pending
 
     # ----------------------------------------------------------------------------- is it over yet?
 
@@ -403,7 +410,7 @@ class Playback:
     def _nothing_unheard(self) -> bool:
         if not self._tokens_seen:
             return not self.speeches and not self.tones and self.state is Playing.IDLE
-        spoken = all(speech.cut or not speech.unheard for speech in self.speeches[self._pointer :])
+        spoken = all(speech.cut or not speech.pending for speech in self.speeches[self._pointer :])
         return spoken and not any(tones.waiting for tones in self.tones)
 
 
@@ -419,7 +426,7 @@ def _spans(wanted: str, ahead: str, later: Sequence[Speech]) -> bool:
 def _skip(speech: Speech) -> None:
     """Later speech sounds: Twilio's queue keeps its order, so this one was preempted or has been heard."""
     if speech.preemptible:
-        speech.cut = bool(speech.unheard)
+        speech.cut = speech.pending
     else:
         speech.heard = len(speech.squeezed)
 
