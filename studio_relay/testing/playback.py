@@ -37,6 +37,7 @@ class PlaybackEvent:
     at_ms: int
     name: Literal["agentSpeaking", "tokensPlayed"]
     value: str
+    segment: str = ""  # what a fragment was cut from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,7 @@ class Cut:
 
     fragment: str
     duration_ms: int
+    segment: str = ""
 
 
 @dataclass(kw_only=True)
@@ -223,9 +225,10 @@ class Playback:
         events: list[PlaybackEvent] = []
         playing = self._playing
         if playing is not None and playing.preemptible:
-            fragment = self._cut_segment(now).fragment
-            if fragment:
-                events.append(PlaybackEvent(at_ms=now, name="tokensPlayed", value=fragment))
+            cut = self._cut_segment(now)
+            if cut.fragment:
+                fragment = PlaybackEvent(at_ms=now, name="tokensPlayed", value=cut.fragment, segment=cut.segment)
+                events.append(fragment)
             playing.cut = True
         for item in self._queue:
             item.cut = item.cut or item.preemptible
@@ -307,7 +310,7 @@ class Playback:
             segment.item.heard += segment.text[: segment.text.index(fragment)] + fragment
         segment.item.cut = True
         self._segment, self._free_ms = None, now
-        return Cut(fragment=fragment, duration_ms=max(0, elapsed - REPORT_LAG_MS))
+        return Cut(fragment=fragment, duration_ms=max(0, elapsed - REPORT_LAG_MS), segment=segment.text)
 
 
 def heard_of(text: str, elapsed_ms: int, total_ms: int) -> str:

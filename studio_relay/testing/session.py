@@ -43,6 +43,7 @@ class Send:
 
     at_ms: int
     frame: dict[str, Any]
+    segment: str = ""  # what the fragment in this frame was cut from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,16 +189,18 @@ class TwilioEnd:
         self._later(at, self.voice_stops)
         return at
 
-    def voice_starts(self, now: int) -> None:
-        """The caller's voice is noticed; it cuts what may be cut."""
+    def voice_starts(self, now: int, *, cuts: bool = True) -> None:
+        """The caller's voice is noticed; it cuts what may be cut, unless it is only a noise."""
         self.caller_speaking = True
         self.caller_sound.append((now, "on"))
         self._info(now, "clientSpeaking", "on")
-        self._voice_barge_in(now)
+        if cuts:
+            self._voice_barge_in(now)
 
-    def transcript(self, now: int, text: str) -> None:
-        """The recogniser's newest idea of the whole utterance."""
-        self._voice_barge_in(now)
+    def transcript(self, now: int, text: str, *, cuts: bool = True) -> None:
+        """The recogniser's newest idea of the whole utterance; it cuts too, if the voice alone did not."""
+        if cuts:
+            self._voice_barge_in(now)
         self._transcript = text
         if self.attributes.partial_prompts:
             self._prompt(now, text, last=False)
@@ -207,6 +210,10 @@ class TwilioEnd:
         self.caller_speaking = False
         self.caller_sound.append((now, "off"))
         self._info(now, "clientSpeaking", "off")
+        self.final(now)
+
+    def final(self, now: int) -> None:
+        """The recogniser settles on what it has; by itself only where that comes before the voice ends."""
         final, self._transcript = self._transcript, ""
         if final:
             self._prompt(now, final, last=True)
@@ -253,21 +260,21 @@ class TwilioEnd:
     def _later(self, at: int, act: Callable[[int], None]) -> None:
         heapq.heappush(self._due, (at, next(self._order), act))
 
-    def _send(self, at: int, frame: dict[str, Any]) -> None:
+    def _send(self, at: int, frame: dict[str, Any], segment: str = "") -> None:
         if self.state == "open":
-            self._out.append(Send(at_ms=at, frame=frame))
+            self._out.append(Send(at_ms=at, frame=frame, segment=segment))
         elif self.state == "away" and len(self._buffer) < RECONNECT_BUFFER:
             self._buffer.append(frame)
 
-    def _info(self, at: int, name: str, value: str) -> None:
+    def _info(self, at: int, name: str, value: str, segment: str = "") -> None:
         wanted = self.attributes.tokens_played if name == "tokensPlayed" else self.attributes.speaker_events
         if wanted:
-            self._send(at, {"type": "info", "name": name, "value": value})
+            self._send(at, {"type": "info", "name": name, "value": value}, segment)
 
     def _report(self, events: list[PlaybackEvent]) -> None:
         self.played += events
         for event in events:
-            self._info(event.at_ms, event.name, event.value)
+            self._info(event.at_ms, event.name, event.value, event.segment)
 
     def _heard_until(self, at: int, cut: Cut, *, speaking: bool = True) -> None:
         if cut.fragment:
@@ -309,7 +316,7 @@ class TwilioEnd:
 
         def report(at: int) -> None:
             if cut.fragment:
-                self._info(at, "tokensPlayed", cut.fragment)
+                self._info(at, "tokensPlayed", cut.fragment, cut.segment)
             self._send(
                 at,
                 {
@@ -317,6 +324,7 @@ class TwilioEnd:
                     "utteranceUntilInterrupt": cut.fragment,
                     "durationUntilInterruptMs": cut.duration_ms,
                 },
+                cut.segment,
             )
 
         if report_at == now:

@@ -1,0 +1,385 @@
+"""Replays a recording as the application: the file's caller, network and server against the simulated Twilio.
+
+What the caller and the network did is taken from the file, each anchored to the `in` line before it; what Twilio
+produced is compared. Nothing is sent anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from studio_relay.errors import RecordingError
+from studio_relay.recording.reading import CloseLine, FrameLine, HttpLine, Recording, read_recording
+from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
+from studio_relay.testing.identity import Identity
+from studio_relay.testing.replay import Difference, DifferenceKind, ReplayReport, Timing, first_difference
+from studio_relay.testing.replay_spans import Moment, measure
+from studio_relay.testing.session import Callback, Close, Output, Send, TwilioEnd
+from studio_relay.testing.twilio import SETUP_MS
+
+MAX_WORDS_OFF = 2
+"""A cut fragment may be this many words longer or shorter than the recorded one."""
+
+BARGE_IN_WITHIN_MS = 50
+
+_JUDGED_FIELDS = [
+    "AccountSid",
+    "ApiVersion",
+    "CallSid",
+    "CallStatus",
+    "Direction",
+    "ErrorCode",
+    "ErrorMessage",
+    "From",
+    "HandoffData",
+    "SessionDuration",
+    "SessionId",
+    "SessionStatus",
+    "To",
+]
+
+
+def replay_as_application(path: str | Path) -> ReplayReport:
+    """Hold a recording against the simulated Twilio. Raises RecordingError for a file that cannot be replayed."""
+    recording = read_recording(Path(path))
+    compared = {"frames": 0, "closes": 0, "callbacks": 0}
+    timings: list[Timing] = []
+    difference: Difference | None = None
+    for session in recording.sessions:
+        replay = _SessionReplay(recording, session)
+        difference = replay.run()
+        timings += measure(replay.moments)
+        for name, count in replay.compared.items():
+            compared[name] += count
+        if difference is not None:
+            break
+    return ReplayReport(
+        recording=str(path),
+        played_as="application",
+        compared=compared,
+        difference=difference,
+        timings=timings,
+        masked=bool(recording.masked),
+    )
+
+
+class _Parted(Exception):
+    """Replay and recording part here."""
+
+    def __init__(self, difference: Difference) -> None:
+        super().__init__(str(difference))
+        self.difference = difference
+
+
+class _SessionReplay:
+    """One session of the file played through one simulated Twilio."""
+
+    def __init__(self, recording: Recording, session: int) -> None:
+        self.session = session
+        self.compared = {"frames": 0, "closes": 0, "callbacks": 0}
+        self.moments: list[Moment] = []
+        self._path = recording.path
+        self._lines = _lines_of(recording, session)
+        self._setup = self._find_setup()
+        self._voice = _relay_before(recording, self._setup)
+        self._attributes = _attributes(self._voice, self._lines)
+        answered = self._voice.ms if self._voice else self._setup.ms - SETUP_MS
+        self._end = TwilioEnd(
+            attributes=self._attributes,
+            identity=_identity(self._setup.frame or {}),
+            session_id=str((self._setup.frame or {}).get("sessionId", "")),
+            answered_ms=answered,
+        )
+        self._out: deque[Output] = deque()
+        self._anchor = (answered, answered)
+        self._fragment: str | None = None
+        self._ended = False
+        if self._voice is not None:
+            self._moment(self._voice.number, "twiml", answered, answered)
+
+    def run(self) -> Difference | None:
+        """Play every line; the first difference, if there is one."""
+        try:
+            for line in self._lines:
+                self._play(line)
+            self._nothing_more()
+        except _Parted as parted:
+            return parted.difference
+        return None
+
+    def _find_setup(self) -> FrameLine:
+        for line in self._lines:
+            if isinstance(line, FrameLine) and line.dir == "in" and line.frame is not None:
+                if line.frame.get("type") != "setup":
+                    found = line.frame.get("type")
+                    self._refuse(line.number, f"expected `setup` as the first frame in, found {found!r}")
+                return line
+        number = self._lines[0].number if self._lines else 1
+        self._refuse(number, f"session {self.session} has no `setup`; a replay begins with one")
+        raise AssertionError("unreachable")
+
+    def _refuse(self, number: int, message: str) -> None:
+        raise RecordingError(f"{self._path}:{number}: {message}", line=number)
+
+    # One line of the file
+
+    def _play(self, line: FrameLine | CloseLine | HttpLine) -> None:
+        if isinstance(line, CloseLine):
+            self._play_close(line)
+        elif isinstance(line, HttpLine):
+            self._compare_callback(line)
+        elif line.dir == "out":
+            self._server_sends(line)
+        elif line.frame is not None:
+            self._caller_acts(line, line.frame)
+            self._compare_frame(line, line.frame)
+
+    def _at(self, recorded_ms: int) -> int:
+        recorded, replayed = self._anchor
+        return replayed + recorded_ms - recorded
+
+    def _until(self, now: int) -> None:
+        self._out += self._end.advance(now)
+
+    def _server_sends(self, line: FrameLine) -> None:
+        at = self._at(line.ms)
+        self._until(at)
+        raw = line.raw if line.frame is None else json.dumps(line.frame)
+        self._ended = self._ended or (line.frame or {}).get("type") == "end"
+        self._end.receive(at, raw or "")
+        self._moment(line.number, "out", line.ms, at, line.frame)
+
+    def _caller_acts(self, line: FrameLine, frame: Mapping[str, Any]) -> None:
+        """What the caller, the recogniser or the network did to make this frame, if it is theirs."""
+        at, end = self._at(line.ms), self._end
+        match frame:
+            case {"type": "setup"}:
+                end.open(at)
+            case {"type": "dtmf", "digit": digit}:
+                self._until(at)
+                end.press(at, str(digit))
+            case {"type": "info", "name": "clientSpeaking", "value": value}:
+                self._until(at)
+                if value == "on":
+                    end.voice_starts(at, cuts=self._cuts(line))
+                else:
+                    end.voice_stops(at)
+            case {"type": "prompt", "voicePrompt": text, "last": False}:
+                self._until(at)
+                end.transcript(at, str(text), cuts=self._cuts(line))
+            case {"type": "prompt", "voicePrompt": text} if end.caller_speaking or not self._attributes.speaker_events:
+                self._until(at)
+                if not self._attributes.partial_prompts:
+                    end.transcript(at, str(text), cuts=self._cuts(line))
+                end.final(at)
+            case _:
+                return
+        self._until(at)
+
+    def _cuts(self, line: FrameLine) -> bool:
+        """Whether this sound was taken for a barge-in: the interrupt then follows at once."""
+        following = (other for other in self._lines if other.number > line.number)
+        return any(
+            isinstance(other, FrameLine)
+            and (other.frame or {}).get("type") == "interrupt"
+            and other.ms - line.ms <= BARGE_IN_WITHIN_MS
+            for other in following
+        )
+
+    def _play_close(self, line: CloseLine) -> None:
+        at = self._at(line.ms)
+        if line.code == 1000 and not self._ended:
+            self._until(at)
+            self._end.hang_up(at)
+        elif line.code not in (1000, 1007):
+            self._until(at)
+            self._end.lose(at, line.code or 1006, line.reason)
+        close = self._next(line.number, "close")
+        if not isinstance(close, Close):
+            raise self._parted(line.number, "order", "$", "close", _name_of(close))
+        if (close.code, close.reason) != (line.code, line.reason):
+            raise self._parted(line.number, "close", "$", [line.code, line.reason], [close.code, close.reason])
+        self.compared["closes"] += 1
+        self._anchor = (line.ms, close.at_ms)
+        self._moment(line.number, "close", line.ms, close.at_ms, {"code": line.code, "type": "close"})
+
+    # What Twilio produced
+
+    def _next(self, number: int, what: str) -> Output:
+        while not self._out:
+            at = self._end.next_at()
+            if at is None:
+                raise self._parted(number, "missing", "$", what, None)
+            self._until(at)
+        return self._out.popleft()
+
+    def _compare_frame(self, line: FrameLine, frame: Mapping[str, Any]) -> None:
+        found = self._next(line.number, _name(frame))
+        if not isinstance(found, Send):
+            raise self._parted(line.number, "order", "$", _name(frame), _name_of(found))
+        if _name(found.frame) != _name(frame):
+            raise self._parted(line.number, "order", "$", _name(frame), _name(found.frame))
+        self._compare_values(line.number, frame, found)
+        self.compared["frames"] += 1
+        self._anchor = (line.ms, found.at_ms)
+        self._moment(line.number, "in", line.ms, found.at_ms, frame, found.frame)
+
+    def _compare_values(self, number: int, frame: Mapping[str, Any], found: Send) -> None:
+        expected, actual = dict(frame), dict(found.frame)
+        if found.segment:
+            key = "utteranceUntilInterrupt" if frame["type"] == "interrupt" else "value"
+            self._compare_fragment(number, key, expected, actual, found.segment)
+            actual[key] = expected[key]
+        duration = expected.get("durationUntilInterruptMs")
+        if type(duration) is type(actual.get("durationUntilInterruptMs")):
+            actual |= {"durationUntilInterruptMs": duration} if duration is not None else {}
+        parted = first_difference(expected, actual)
+        if parted is not None:
+            raise self._parted(number, *parted)
+
+    def _compare_fragment(
+        self, number: int, key: str, expected: Mapping[str, Any], actual: Mapping[str, Any], segment: str
+    ) -> None:
+        recorded, replayed = expected.get(key), actual[key]
+        words, whole = str(recorded).split(), segment.split()
+        prefix = isinstance(recorded, str) and whole[: len(words)] == words and recorded == recorded.strip()
+        own = whole[: len(replayed.split())] == replayed.split() and replayed == replayed.strip()
+        near = abs(len(words) - len(replayed.split())) <= MAX_WORDS_OFF
+        told_once = key == "value" or self._fragment in (None, replayed)
+        if not (prefix and own and near and told_once):
+            raise self._parted(number, "value", f"$.{key}", recorded, replayed)
+        self._fragment = replayed if key == "value" else None
+
+    def _compare_callback(self, line: HttpLine) -> None:
+        found = self._next(line.number, "the action callback")
+        if not isinstance(found, Callback):
+            raise self._parted(line.number, "order", "$", "the action callback", _name_of(found))
+        form = line.form or {}
+        for name in _JUDGED_FIELDS:
+            recorded, replayed = form.get(name), found.form.get(name)
+            if name == "SessionDuration" and _within_a_second(recorded, replayed):
+                continue
+            if recorded != replayed:
+                raise self._parted(line.number, "callback", f"$.{name}", recorded, replayed)
+        self.compared["callbacks"] += 1
+        self._moment(line.number, "action", line.ms, self._at(line.ms), None)
+        self.moments[-1] = Moment(line=line.number, direction="action", recorded_ms=line.ms, replayed_ms=found.at_ms)
+
+    def _nothing_more(self) -> None:
+        """Behind the last line Twilio must have nothing more to say, unless the file simply ends there."""
+        if not any(isinstance(line, CloseLine) for line in self._lines):
+            return
+        extra = next((output for output in self._out if not isinstance(output, Callback)), None)
+        if extra is not None:
+            raise self._parted(self._lines[-1].number, "extra", "$", None, _name_of(extra))
+
+    def _parted(self, number: int, kind: DifferenceKind, path: str, expected: Any, found: Any) -> _Parted:
+        return _Parted(
+            Difference(line=number, session=self.session, kind=kind, path=path, expected=expected, found=found)
+        )
+
+    def _moment(
+        self,
+        number: int,
+        direction: Any,
+        recorded: int,
+        replayed: int,
+        frame: Mapping[str, Any] | None = None,
+        produced: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.moments.append(
+            Moment(
+                line=number,
+                direction=direction,
+                recorded_ms=recorded,
+                replayed_ms=replayed,
+                frame=frame,
+                replayed=produced,
+            )
+        )
+
+
+def _lines_of(recording: Recording, session: int) -> list[FrameLine | CloseLine | HttpLine]:
+    """The session's frames and close, and the `action` request that followed it."""
+    lines: list[FrameLine | CloseLine | HttpLine] = []
+    lines += [line for line in recording.of_session(session) if isinstance(line, FrameLine | CloseLine)]
+    ids = {line.frame.get("sessionId") for line in lines if isinstance(line, FrameLine) and line.frame}
+    for line in recording.lines:
+        form = line.form if isinstance(line, HttpLine) else None
+        if isinstance(line, HttpLine) and form and "SessionStatus" in form and form.get("SessionId") in ids:
+            return [*lines, line]
+    return lines
+
+
+def _relay_before(recording: Recording, setup: FrameLine) -> HttpLine | None:
+    """The TwiML that led to this session."""
+    answers = [
+        line
+        for line in recording.lines
+        if isinstance(line, HttpLine) and line.number < setup.number and "<ConversationRelay" in (line.response or "")
+    ]
+    return answers[-1] if answers else None
+
+
+def _attributes(voice: HttpLine | None, lines: list[FrameLine | CloseLine | HttpLine]) -> RelayAttributes:
+    if voice is not None and voice.response:
+        try:
+            return RelayAttributes.from_twiml(voice.response)
+        except AttributesRefused as error:
+            raise RecordingError(f"line {voice.number}: {error}", line=voice.number) from None
+    frames = [line.frame for line in lines if isinstance(line, FrameLine) and line.dir == "in" and line.frame]
+    return _guessed(frames)
+
+
+def _guessed(frames: list[Mapping[str, Any]]) -> RelayAttributes:
+    """Without TwiML (a Studio widget's session): what must have been switched on for these frames to come."""
+    names = {str(frame.get("name")) for frame in frames if frame.get("type") == "info"}
+    prompts = [frame for frame in frames if frame.get("type") == "prompt"]
+    language = str(prompts[0].get("lang") or "en-US") if prompts else "en-US"
+    return RelayAttributes(
+        mode="widget",
+        language=language,
+        dtmf_detection=any(frame.get("type") == "dtmf" for frame in frames),
+        partial_prompts=any(prompt.get("last") is False for prompt in prompts),
+        report_input_during_agent_speech="any",
+        speaker_events=bool(names & {"agentSpeaking", "clientSpeaking"}),
+        tokens_played="tokensPlayed" in names,
+    )
+
+
+def _identity(setup: Mapping[str, Any]) -> Identity:
+    names = {
+        "call_sid": "callSid",
+        "account_sid": "accountSid",
+        "from_": "from",
+        "to": "to",
+        "direction": "direction",
+        "call_type": "callType",
+        "call_status": "callStatus",
+        "parent_call_sid": "parentCallSid",
+        "forwarded_from": "forwardedFrom",
+        "caller_name": "callerName",
+    }
+    return Identity(**{name: str(setup.get(key) or "") for name, key in names.items()})
+
+
+def _name(frame: Mapping[str, Any]) -> str:
+    if frame.get("type") == "info":
+        return f"info {frame.get('name')}"
+    return str(frame.get("type"))
+
+
+def _name_of(output: Output) -> str:
+    if isinstance(output, Send):
+        return _name(output.frame)
+    return "close" if isinstance(output, Close) else type(output).__name__.lower()
+
+
+def _within_a_second(recorded: str | None, replayed: str | None) -> bool:
+    if not (recorded or "").isdigit() or not (replayed or "").isdigit():
+        return False
+    return abs(int(recorded or 0) - int(replayed or 0)) <= 1
