@@ -1,6 +1,7 @@
 """Recordings of calls: one file of JSON lines for each call, written masked, read by replay.
 
-The form is described in `reading`; `masking` says what is replaced, `writing` how lines reach the disk.
+The form is described in `reading`; `masking` says what is replaced, `writing` and `filing` how
+lines reach the disk.
 """
 
 from studio_relay.recording.reading import (

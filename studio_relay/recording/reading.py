@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from studio_relay.errors import RecordingError
-from studio_relay.recording.writing import FORMAT
+from studio_relay.recording.filing import FORMAT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -202,7 +202,7 @@ async def test_a_disk_that_fails_costs_the_recording_only(
     session = recorder.open_session(HEADERS, path="/relay")
     session.inbound(SETUP)
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr("studio_relay.recording.writing.os.open", full_disk)
+        patch.setattr("studio_relay.recording.filing.os.open", full_disk)
         await recorder.flush()
     session.close(1000)
     other = recorder.open_session(HEADERS, path="/relay")

@@ -18,13 +18,11 @@ from studio_relay.server.signature import (
     SETTINGS_HEADER,
     SIGNATURE_HEADER,
     Matched,
-    SignedRequest,
     check_http,
     check_upgrade,
     form_fields,
-    http_urls,
-    upgrade_urls,
 )
+from studio_relay.server.signed_urls import SignedRequest, http_urls, upgrade_urls
 
 TOKEN = "studio_relay_test_token"
 BASE = "https://relay.example.com"
@@ -378,6 +376,12 @@ def test_http_refusals_explain_too() -> None:
     fields = urlencode(ACTION).encode()
     reason = refusal(webhook, "/connect-action", sign("http://relay.example.com/connect-action", ACTION), fields)
     assert reason.startswith("signed for http://relay.example.com/connect-action, expected https://relay")
+
+
+def test_a_stranger_cannot_make_us_explain_a_huge_request() -> None:
+    for size, expected in ((7_000, "signed for https://"), (9_000, "not signed for wss://")):
+        target = "/relay?a=" + "x" * size
+        assert refusal(upgrade, target, sign(f"{BASE}{target}")).startswith(expected)
 
 
 def test_signature_and_token_are_never_shown() -> None:

@@ -1,0 +1,149 @@
+"""Which URLs a request may have been signed for, and which ones people write by mistake.
+
+Only URLs, from what the request and the settings say: no secrets, no signatures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from studio_relay.server.forwarded import Headers, Network, forwarded, header_values
+
+_UPGRADE = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}
+_PLAIN_HTTP = {"ws": "http", "http": "http", "wss": "https", "https": "https"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedRequest:
+    """What is signed of a request, and the way it came.
+
+    `raw_path` and `query` are as sent, still percent-encoded, without the `?`. `root_path` is the part of
+    `raw_path` that the ASGI host was told to mount us under (usually empty). `peer` is the address of the
+    socket's other end, None when unknown.
+    """
+
+    scheme: str
+    host: str
+    raw_path: str
+    query: str = field(default="", repr=False)
+    root_path: str = ""
+    peer: str | None = None
+    headers: Headers = field(default=(), repr=False)
+
+    @classmethod
+    def from_scope(cls, scope: Mapping[str, Any]) -> SignedRequest:
+        """The request of an ASGI `http` or `websocket` scope; never raises on odd bytes, which then fail to match."""
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        raw_path = scope.get("raw_path") or quote(scope["path"]).encode("ascii")
+        client = scope.get("client")
+        return cls(
+            scheme=scope.get("scheme", "http"),
+            host=next(iter(header_values(headers, "host")), ""),
+            raw_path=raw_path.decode("latin-1").partition("?")[0],
+            query=(scope.get("query_string") or b"").decode("latin-1"),
+            root_path=scope.get("root_path") or "",
+            peer=client[0] if client else None,
+            headers=headers,
+        )
+
+    @property
+    def mounted_path(self) -> str:
+        """`raw_path` without `root_path`: the path below the public base."""
+        below = self.raw_path.removeprefix(self.root_path)
+        return below if not below or below.startswith("/") else self.raw_path
+
+
+def upgrade_urls(
+    request: SignedRequest, *, public_url: str | None, trusted_proxies: Sequence[Network] = ()
+) -> list[str]:
+    """The URLs an upgrade may have been signed for, most trusted first, each also with `:443` if it has no port.
+
+    `public_url` is `https://host[/prefix]`. Without one (allowed only on loopback) it is what was really asked.
+    """
+    return _candidates(request, public_url, trusted_proxies, _UPGRADE, asked=("ws", "wss"))
+
+
+def http_urls(request: SignedRequest, *, public_url: str | None, trusted_proxies: Sequence[Network] = ()) -> list[str]:
+    """As `upgrade_urls`, for an ordinary HTTP request."""
+    return _candidates(request, public_url, trusted_proxies, _PLAIN_HTTP, asked=("http", "https"))
+
+
+def wrong_urls(request: SignedRequest, urls: Sequence[str]) -> Iterator[str]:
+    """The usual mistakes, each with each: scheme, host, port, prefix, trailing slash, query."""
+    paths = dict.fromkeys(slashed for path in (_split(urls[0])[2], request.raw_path) for slashed in _slashes(path))
+    queries = dict.fromkeys((f"?{request.query}" if request.query else "", ""))
+    for host in dict.fromkeys(_likely_hosts(request, urls)):
+        for path in paths:
+            for query in queries:
+                yield from (f"{scheme}://{host}{path}{query}" for scheme in ("https", "http", "wss", "ws"))
+
+
+def _likely_hosts(request: SignedRequest, urls: Sequence[str]) -> Iterator[str]:
+    """Hosts that somebody may have written into the TwiML; those from headers are guesses, used in words only."""
+    for url in urls:
+        host = _split(url)[1]
+        yield from (host, host.removesuffix(":443"), host if _port(host) else f"{host}:80")
+    yield from (request.host, *header_values(request.headers, "x-forwarded-host")[-1:])
+
+
+def _slashes(path: str) -> tuple[str, str]:
+    return (path, path[:-1]) if path.endswith("/") else (path, f"{path}/")
+
+
+def advice(signed: str, expected: str) -> str:
+    """The first difference, as an instruction."""
+    was, want = _split(signed), _split(expected)
+    if was[0] != want[0]:
+        return f"write {want[0]}:// in the TwiML or the widget"
+    if was[1] != want[1]:
+        return "STUDIO_RELAY_PUBLIC_URL must name the host and port that Twilio calls"
+    if was[2] == want[2]:
+        return "the query was lost or added on the way: use <Parameter> instead"
+    if was[2].rstrip("/") == want[2].rstrip("/"):
+        return "the slash at the end must be the same"
+    return "STUDIO_RELAY_PUBLIC_URL must end in the path prefix that Twilio calls and the proxy takes away"
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """Scheme, host with port, path; textual, so that no hostile host can make it raise."""
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return scheme, host, slash + path
+
+
+def _candidates(
+    request: SignedRequest,
+    public_url: str | None,
+    proxies: Sequence[Network],
+    schemes: Mapping[str, str],
+    asked: Sequence[str],
+) -> list[str]:
+    bases = []
+    if public_url:
+        bases.append(_url(schemes["https"], public_url.partition("://")[2].rstrip("/"), request.mounted_path))
+    seen = forwarded(request.peer, request.headers, proxies)
+    if seen and seen.proto in schemes:
+        bases.append(_url(schemes[seen.proto], seen.host, request.raw_path))
+    if not public_url:
+        bases.extend(_url(scheme, request.host, request.raw_path) for scheme in asked)
+    query = f"?{request.query}" if request.query else ""
+    return list(dict.fromkeys(url + query for base in bases for url in _with_port(base)))
+
+
+def _url(scheme: str, host_and_prefix: str, path: str) -> str:
+    return f"{scheme}://{host_and_prefix}{path}"
+
+
+def _with_port(url: str) -> Iterator[str]:
+    """`url`, and the same with `:443` when it writes no port: Twilio signs what is written in the TwiML."""
+    yield url
+    scheme, host, path = _split(url)
+    if host and not _port(host):
+        yield f"{scheme}://{host}:443{path}"
+
+
+def _port(host: str) -> str:
+    return host.rpartition("]")[2].partition(":")[2]
