@@ -122,8 +122,9 @@ class SessionRecording:
         self._recorder = recorder
         self._session = session
 
-    def inbound(self, text: str, *, refused: str | None = None) -> None:
-        """A text frame as it arrived; `refused` says why the parser or a limit did not take it."""
+    def inbound(self, frame: str | bytes, *, refused: str | None = None) -> None:
+        """A frame as it arrived; `refused` says why the parser or a limit did not take it."""
+        text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
         at = self._recorder._clock()
         self._recorder._put(lambda: self._session.inbound(at, text[:_MAX_RAW], refused))
 

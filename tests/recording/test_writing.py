@@ -59,7 +59,7 @@ async def test_a_call_is_one_file_in_order(recorder: Recorder, tmp_path: Path, c
     clock.now += 0.001
     session.inbound(SETUP)
     session.outbound('{"type":"text","token":"Hello.","last":true}')
-    session.inbound("nonsense", refused="not JSON")
+    session.inbound(b"nonsense", refused="not JSON")
     session.note(decided="nothing")
     clock.now += 2
     session.close(1000, "Closing websocket session")
