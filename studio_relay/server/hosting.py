@@ -19,6 +19,9 @@ MAX_MESSAGE_BYTES = 262_144
 """Past it the host closes with 1009; `MAX_FRAME_BYTES` refuses frames long before."""
 PING_SECONDS = 25.0
 
+_LAST_WORDS_SECONDS = 1.0
+"""What is left open after draining has so long. hypercorn's pings outlive their closed socket by up to PING_SECONDS."""
+
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket bound to `host` and `port`; 0 takes a free port. Raises SettingsError when it cannot be had."""
@@ -54,6 +57,7 @@ async def serve_on(app: Quart, listener: socket.socket, until: Callable[[], Awai
     config.bind = [f"fd://{listener.detach()}"]
     config.websocket_max_message_size = MAX_MESSAGE_BYTES
     config.websocket_ping_interval = PING_SECONDS
+    config.graceful_timeout = _LAST_WORDS_SECONDS
     config.include_server_header = False
     config.errorlog = _host_log()
     asyncio.get_running_loop().set_exception_handler(_loop_failure)
