@@ -533,6 +533,11 @@ class Conversation:
         self.reason = reason
         self._begin_end(server_handoff(code).to_wire(self._settings.max_handoff_bytes), cut=cut)
 
+    def drain(self) -> None:
+        """End the session for a server that is leaving, unless it is ending already."""
+        if self._ending is None and not self._closed:
+            self._end_for("relay-draining", "draining")
+
     async def _end_when_quiet(self, text: str | None, cut: bool) -> None:
         """The last words are heard out, unless the caller cuts them: then what is unsaid is dropped."""
         cuts = self._cuts - cut
