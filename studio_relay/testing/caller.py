@@ -11,7 +11,7 @@ from typing import Any
 
 from studio_relay.studio.outside import Gather, Gathered, HungUp
 from studio_relay.testing.clock import Clock
-from studio_relay.testing.matching import fold
+from studio_relay.testing.hearing import Ears, Heard
 from studio_relay.testing.rates import MeasuredRates
 from studio_relay.testing.script import (
     DropSocket,
@@ -28,14 +28,6 @@ from studio_relay.testing.script import (
 from studio_relay.testing.speech import FINAL_MS, PARTIAL_MS
 from studio_relay.testing.transcript import Turn
 from studio_relay.testing.twilio import KEY_MS, LiveEvent, OnEvent, SimulatedCall, ignore_event
-
-TURN_GAP_MS = 300
-"""So long the agent must be silent, having spoken, before the caller takes the turn."""
-
-PATIENCE_MS = 3000
-"""So long a caller with something to say waits for an agent that says nothing."""
-
-EXCERPT = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +65,7 @@ class ScriptedCaller:
         self._at = 0
         self._step_since_ms: int | None = None
         self._silence_left_ms: float | None = None
-        self._heard = ""
-        self._mark = 0
+        self.heard = Heard()
         self._rates = MeasuredRates()
 
     # The steps
@@ -91,7 +82,7 @@ class ScriptedCaller:
         for step in self.script.steps[self._at :]:
             name = _name(step)
             if isinstance(step, Hear):
-                self._check(step, ok=False, found=self._unmatched() or "the call was over before")
+                self._check(step, ok=False, found=self.heard.rest() or "the call was over before")
             else:
                 self.warnings.append(f"line {step.line}: `{name}` was never reached, the call was over before")
         self._at = len(self.script.steps)
@@ -110,24 +101,16 @@ class ScriptedCaller:
         expected = None if ok else str(step.text)
         self.checks.append(Check(line=step.line, expect=f"hear: {step.text}", ok=ok, expected=expected, found=found))
 
-    def _unmatched(self) -> str:
-        return self._heard[self._mark :].strip()[-EXCERPT:]
-
-    def _listen(self, text: str) -> None:
-        self._heard = fold(f"{self._heard} {text}")
-
     def _matched(self, step: Hear) -> bool:
         """Whether what was heard since the last match, or the caller's last words, holds the text; then go on."""
-        end = step.text.end_in(self._heard[self._mark :])
-        if end is None:
+        if not self.heard.take(step.text):
             return False
-        self._mark += end
         self._check(step, ok=True)
         self._done()
         return True
 
     def _gives_up(self, step: Hear) -> None:
-        self._check(step, ok=False, found=self._unmatched() or "nothing")
+        self._check(step, ok=False, found=self.heard.rest() or "nothing")
         self._done()
         self.hung_up = True
 
@@ -144,7 +127,7 @@ class ScriptedCaller:
         self.turns.append(Turn(at_ms=now, who="flow", text=" ".join(text.split())))
         self._on_event(LiveEvent(at_ms=now, kind="flow", text=text))
         await self.clock.sleep_ms(self._rates.segment_ms(text))
-        self._listen(text)
+        self.heard.add(text)
         while isinstance(step := self.step, Hear) and self._matched(step):
             pass
         if isinstance(self.step, HangUp):
@@ -207,7 +190,7 @@ class ScriptedCaller:
     async def _answer_gather(self, step: Say | Press | TalkOver, wanted: Gather) -> Gathered:
         keys = step.keys if isinstance(step, Press | TalkOver) else ""
         text = step.text if isinstance(step, Say) else step.say if isinstance(step, TalkOver) else ""
-        self._mark = len(self._heard)
+        self.heard.react()
         now = self.clock.now_ms()
         self._done()
         if keys:
@@ -224,7 +207,7 @@ class ScriptedCaller:
 
     async def act(self, call: SimulatedCall) -> None:
         """Do the script's steps in `call` until it is over or they are; then be silent, and hang up at last."""
-        ears = _Ears(self, call)
+        ears = Ears(self.heard, call)
         while not call.over and (step := self.step) is not None:
             if not await self._act_step(ears, step):
                 break
@@ -235,7 +218,7 @@ class ScriptedCaller:
         while isinstance(step := self.step, Hear) and self._matched(step):
             pass
 
-    async def _act_step(self, ears: _Ears, step: Step) -> bool:
+    async def _act_step(self, ears: Ears, step: Step) -> bool:
         """One step; False once the caller gives up. A session that ends meanwhile leaves the step to be done."""
         call = ears.call
         match step:
@@ -243,7 +226,7 @@ class ScriptedCaller:
                 return await self._wait_to_hear(ears, step)
             case Say() | Press():
                 if await ears.wait_for_turn(self._timeout_ms):
-                    self._mark = len(self._heard)
+                    self.heard.react()
                     self._done()
                     await ears.speak(step.text if isinstance(step, Say) else "", _keys_of(step))
             case TalkOver():
@@ -254,7 +237,7 @@ class ScriptedCaller:
                 if not over:
                     self.warnings.append(f"line {step.line}: `talk_over` came when the agent was not speaking")
                 ears.listen()
-                self._mark = len(self._heard)
+                self.heard.react()
                 await ears.until_said()
             case Silence():
                 self._done()
@@ -271,7 +254,7 @@ class ScriptedCaller:
                 await call.send_raw(step.text)
         return True
 
-    async def _wait_to_hear(self, ears: _Ears, step: Hear) -> bool:
+    async def _wait_to_hear(self, ears: Ears, step: Hear) -> bool:
         since = self._since()
         while True:
             ears.listen()
@@ -284,75 +267,6 @@ class ScriptedCaller:
                 self._gives_up(step)
                 return False
             await ears.call.next_change(left)
-
-
-class _Ears:
-    """What the caller hears in one session, and whose turn it is."""
-
-    def __init__(self, caller: ScriptedCaller, call: SimulatedCall) -> None:
-        self.call = call
-        self._caller = caller
-        self._listened = 0
-        self._said_until = call.now_ms
-        self._said_from = call.now_ms
-
-    def listen(self) -> None:
-        """Take in what was played since the last time."""
-        played = self.call.end.played
-        for event in played[self._listened :]:
-            if event.name == "tokensPlayed":
-                self._caller._listen(event.value)
-        self._listened = len(played)
-
-    def last_agent_sound_ms(self) -> int:
-        """When the agent was last audible; now, if it is."""
-        if self.call.end.playback.speaking:
-            return self.call.now_ms
-        return self.call.end.played[-1].at_ms if self.call.end.played else 0
-
-    async def speak(self, text: str, keys: str) -> None:
-        """Say or press something, and be done with it."""
-        self._said_from = self.call.now_ms
-        if keys:
-            await self.call.press(keys)
-        else:
-            self.call.say(text)
-        await self.until_said()
-        self.listen()
-
-    async def until_said(self) -> None:
-        """Wait until the caller's own words are over."""
-        await self.call.wait_until(lambda: not self.call.end.caller_speaking, timeout_ms=120_000)
-        self._said_until = self.call.now_ms
-
-    def _answered(self) -> bool:
-        return any(event.at_ms > self._said_from for event in self.call.end.played)
-
-    async def wait_for_turn(self, timeout_ms: float) -> bool:
-        """Wait until the agent has spoken and stopped, or says nothing for a while; False if the session ends."""
-        while not self.call.over:
-            patience: float = TURN_GAP_MS if self._answered() else PATIENCE_MS
-            if self.call.end.playback.unfinished:
-                patience = timeout_ms
-            if await self._silent_for(patience):
-                self.listen()
-                return True
-        return False
-
-    async def wait_for_silence(self, silence_ms: float) -> None:
-        """Wait until neither side has made a sound for so long, or the session is over."""
-        while not self.call.over and not await self._silent_for(silence_ms):
-            pass
-
-    async def _silent_for(self, wanted_ms: float) -> bool:
-        """Whether it has been silent so long; if not, wait for the next thing that could change that."""
-        if not self.call.end.playback.quiet:
-            await self.call.next_change(60_000)
-            return False
-        left = max(self.last_agent_sound_ms(), self._said_until) + wanted_ms - self.call.now_ms
-        if left > 0:
-            await self.call.next_change(left)
-        return left <= 0
 
 
 def _name(step: Step) -> str:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-
-# looptime's pytest plugin asks for the thread's event loop even around sync tests, which would make one that
-# nobody closes; told that there is none, it leaves them alone.
-asyncio.set_event_loop(None)
 
 Handler = Callable[[dict[str, Any]], Iterable[Any]]
 
