@@ -41,7 +41,7 @@ from studio_relay.protocol.transcript import Turn
 from studio_relay.replies import CURRENT, Reply
 from studio_relay.settings import PluginSettings
 from studio_relay.store import SessionStore
-from studio_relay.voice import Voice, WrappedVoice
+from studio_relay.voice import Voice, WrappedVoice, Writer
 from studio_relay.watching import Watcher, log_failure
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class Conversation:
         )
         self.call: Call | None = None
         self.admit: Callable[[Setup], str | None] = lambda setup: None
-        self.on_words: Callable[[], None] = lambda: None  # there may be something to send
+        self.writer: Writer | None = None  # sends what session.next_text() holds
         self.on_refusal: Callable[[str], None] = lambda why: None  # the session must be turned away
         self.reason: Reason | None = None  # why it ends, where that is our doing
         self._desk = desk
@@ -589,7 +589,8 @@ class Conversation:
 
     def wake(self) -> None:
         """There is something new to send, or to wait for."""
-        self.on_words()
+        if self.writer is not None:
+            self.writer.wake()
         if self._news is not None:
             self._notify()
 

@@ -20,7 +20,10 @@ from studio_relay.voice import Item, Voice
 # The reply whose hook is running here: what it says joins that reply.
 CURRENT: ContextVar[Reply | None] = ContextVar("studio_relay_reply", default=None)
 
-_YIELD_EVERY = 32  # pieces between two looks at the socket, for agents that never wait
+# An agent that never waits would be sent to its end before an interrupt is read, and faster than anybody can read
+# it: it pauses for a moment. That is far quicker than speech.
+_PAUSE_EVERY = 32
+_PAUSE_SECONDS = 0.001
 _CLEANUP_SECONDS = 1.0  # what the reply before may take to clean up
 _OVER = "this reply is over (interrupted, replaced, failed or too slow): what it says now is not heard"
 
@@ -147,7 +150,7 @@ class Reply:
             raise PluginError(f"{self.hook} ended without a word; return None for deliberate silence")
 
     async def _stream(self, pieces: AsyncIterator[Any]) -> None:
-        voice, time, count = self.voice, self._loop.time, 0
+        deliver, time, count = self.voice.deliver, self._loop.time, 0
         try:
             async for piece in pieces:
                 if not isinstance(piece, str):
@@ -155,15 +158,13 @@ class Reply:
                 if not piece:
                     continue
                 if count:
-                    voice.put(piece)
+                    await deliver(piece)
                     self._progress_at = time()
                 else:
                     self.put(piece)
                 count += 1
-                if not count % _YIELD_EVERY:
-                    await asyncio.sleep(0)
-                while not voice.has_room:
-                    await self._owner.changed()
+                if not count % _PAUSE_EVERY:
+                    await asyncio.sleep(_PAUSE_SECONDS)
         finally:
             if isinstance(pieces, AsyncGenerator):
                 await pieces.aclose()

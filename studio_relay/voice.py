@@ -19,10 +19,21 @@ Wrap: TypeAlias = "Callable[[AsyncIterator[str]], AsyncIterator[str]]"
 _AHEAD = 32  # pieces an agent may be ahead of the extensions that wrap it
 
 
+class Writer(Protocol):
+    """Whoever puts frames on the wire; one frame at a time, so only while it is not `busy`."""
+
+    busy: bool
+
+    def time(self) -> float: ...
+    def wake(self) -> None: ...
+    async def transmit(self, text: str) -> None: ...
+
+
 class Wire(Protocol):
     """What a voice asks of its conversation."""
 
     session: Session
+    writer: Writer | None
 
     def wake(self) -> None: ...
     async def changed(self) -> None: ...
@@ -53,6 +64,21 @@ class Voice:
         if self.over is not None:
             raise self.over
         self._write(item)
+
+    async def deliver(self, piece: str) -> None:
+        """Say `piece`, and come back when there is room for another.
+
+        Straight to the wire if nobody else is writing: this is what each token of a stream costs.
+        """
+        writer, cycle = self.wire.writer, self.cycle
+        if writer is not None and cycle is not None and self.over is None and not writer.busy:
+            text = self.wire.session.speak(cycle, piece, writer.time())
+            if text is not None:
+                await writer.transmit(text)
+                return
+        self.put(piece)
+        while not self.has_room:
+            await self.wire.changed()
 
     def _write(self, item: Item) -> None:
         session, cycle = self.wire.session, self.cycle
@@ -100,6 +126,11 @@ class WrappedVoice(Voice):
     @property
     def has_room(self) -> bool:
         return len(self._items) < _AHEAD or self._error is not None
+
+    async def deliver(self, piece: str) -> None:
+        self.put(piece)
+        while not self.has_room:
+            await self.wire.changed()
 
     def put(self, item: Item) -> None:
         if (refusal := self.over or self._error) is not None:

@@ -18,10 +18,10 @@ from studio_relay.protocol.states import State
 from studio_relay.registry import Live, Registry
 from studio_relay.server.limits import FrameBudget
 from studio_relay.server.websocket import Closed, Socket
+from studio_relay.server.writer import Writer
 
 log = logging.getLogger(__name__)
 
-_LOOK_UP_EVERY = 32  # frames sent between two looks at what came in
 _POLICY, _NORMAL, _GOING_AWAY = 1008, 1000, 1001
 
 
@@ -34,17 +34,21 @@ class Connection:
         self._registry = registry
         self._loop = asyncio.get_running_loop()
         self._conversation = Conversation(desk, path_agent=agent)
-        self._conversation.on_words = self._wake_writer
+        self._writer = self._conversation.writer = Writer(
+            self._conversation.session,
+            socket.send,
+            rested=self._rested,
+            progressed=self._conversation.sent,
+            stuck=self._stuck,
+            stuck_seconds=self._settings.send_timeout_seconds,
+        )
         self._conversation.admit = self._admit
         self._conversation.on_refusal = partial(self._stop, _POLICY)
         self._live = Live(conversation=self._conversation, drop=partial(self._stop, _NORMAL))
         self._task: asyncio.Task[None] | None = None
-        self._words: asyncio.Future[None] | None = None
         self._stopping: Closed | None = None
         self._setup_timer: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
-        self._send_timer: asyncio.TimerHandle | None = None
-        self._sends = 0
 
     async def run(self) -> None:
         """Serve the socket. Returns when it is closed and everybody has been told."""
@@ -52,7 +56,6 @@ class Connection:
         await self._socket.accept()
         self._registry.add(self._live)
         self._setup_timer = self._loop.call_later(self._settings.setup_timeout_seconds, self._no_setup)
-        writer = self._loop.create_task(self._write(), name="studio-relay writer")
         cancelled = False
         try:
             closed = await self._read()
@@ -61,7 +64,7 @@ class Connection:
             if self._task is not None and not cancelled:
                 self._task.uncancel()
         finally:
-            writer.cancel()
+            self._writer.stop()
         await self._finish(closed)
         if cancelled:
             raise asyncio.CancelledError
@@ -79,33 +82,11 @@ class Connection:
             while self._conversation.backlog >= self._settings.inbound_queue:
                 await self._conversation.changed()
 
-    async def _write(self) -> None:
-        session, conversation, time = self._conversation.session, self._conversation, self._loop.time
-        while True:
-            text = session.next_text(time())
-            if text is None:
-                conversation.sent()
-                if session.state is State.ENDING and self._close_timer is None:
-                    self._await_close()
-                if self._send_timer is not None:
-                    self._send_timer.cancel()
-                self._words = self._loop.create_future()
-                await self._words
-                self._watch_sends()
-                continue
-            self._sends += 1
-            if not self._sends % _LOOK_UP_EVERY:
-                conversation.sent()
-                await asyncio.sleep(0)
-            try:
-                await self._socket.send(text)
-            except Exception as error:  # each host has its own for a peer that is gone; the reader learns why
-                log.debug("a frame could not be sent: %s", type(error).__name__)
-                return
-
-    def _wake_writer(self) -> None:
-        if self._words is not None and not self._words.done():
-            self._words.set_result(None)
+    def _rested(self) -> None:
+        """Everything is on its way."""
+        self._conversation.sent()
+        if self._conversation.session.state is State.ENDING and self._close_timer is None:
+            self._await_close()
 
     # ---------------------------------------------------------------------------- who and how long
 
@@ -128,15 +109,7 @@ class Connection:
         log.warning("the other side did not close within %g s of end", self._settings.close_timeout_seconds)
         self._stop(_NORMAL, "the session has ended")
 
-    def _watch_sends(self) -> None:
-        seconds = self._settings.send_timeout_seconds
-        self._send_timer = self._loop.call_later(seconds, self._still_sending, self._sends)
-
-    def _still_sending(self, sends: int) -> None:
-        """Called while the writer has not come to rest: has it moved since?"""
-        if self._sends != sends:
-            self._watch_sends()
-            return
+    def _stuck(self) -> None:
         log.warning("the other side has read nothing for %g s; it is dropped", self._settings.send_timeout_seconds)
         self._conversation.reason = "dropped"
         self._stop(_GOING_AWAY, "not reading")
@@ -158,7 +131,7 @@ class Connection:
 
     async def _finish(self, closed: Closed) -> None:
         """Tell the conversation, even while the host is cancelling us."""
-        for timer in (self._setup_timer, self._close_timer, self._send_timer):
+        for timer in (self._setup_timer, self._close_timer):
             if timer is not None:
                 timer.cancel()
         farewell = self._loop.create_task(self._part(closed), name="studio-relay end of session")

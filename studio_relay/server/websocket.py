@@ -54,9 +54,9 @@ class Socket:
             self.closed = Closed(self._close_code() or event.get("code"), event.get("reason") or "")
         return self.closed
 
-    async def send(self, text: str) -> None:
+    def send(self, text: str) -> Awaitable[None]:
         """Send a text frame. May raise whatever the host raises once the peer is gone."""
-        await self._send({"type": "websocket.send", "bytes": None, "text": text})
+        return self._send({"type": "websocket.send", "bytes": None, "text": text})
 
     async def close(self, code: int, reason: str) -> None:
         """Close from our side; does nothing once the socket is closed."""

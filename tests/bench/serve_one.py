@@ -1,0 +1,87 @@
+"""Serve one app for a benchmark: `serve_one.py ours|bare|quart hypercorn|uvicorn`; prints its port, stops on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from typing import Any
+
+TOKEN = "studio_relay_bench_token"
+
+
+def make_app(kind: str, port: int) -> Any:
+    """The app to measure; imports only what it needs, for the start-up benchmark."""
+    if kind == "bare":
+        from bare_app import app
+
+        return app
+    if kind == "quart":
+        from quart import Quart
+
+        bare = Quart("bare")
+
+        @bare.websocket("/relay")
+        async def relay() -> None:
+            pass
+
+        return bare
+    return our_app(port)
+
+
+def our_app(port: int) -> Any:
+    import bench_agent
+
+    from studio_relay.plugins import assemble, load_plugins, plugin
+    from studio_relay.server.app import create_app
+    from studio_relay.settings import load_settings
+
+    logging.getLogger("studio_relay").setLevel("ERROR")
+    settings = load_settings(
+        env_file=None, auth_token=TOKEN, public_url=f"https://127.0.0.1:{port}", agent="bench", max_calls=20_000
+    )
+    installed = load_plugins(outside=False)
+    agent = plugin(bench_agent, name="bench", kind="agent")
+    return create_app(settings, assemble([*installed.agents.values(), *installed.extensions, agent]))
+
+
+def main() -> None:
+    kind, host = sys.argv[1:3]
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    port = listener.getsockname()[1]
+    app = make_app(kind, port)
+    asyncio.run({"hypercorn": on_hypercorn, "uvicorn": on_uvicorn}[host](app, listener, port))
+
+
+async def on_hypercorn(app: Any, listener: socket.socket, port: int) -> None:
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.accesslog = config.errorlog = None
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    asyncio.get_running_loop().call_later(0, lambda: print(port, flush=True))
+    await serve(app, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+
+
+async def on_uvicorn(app: Any, listener: socket.socket, port: int) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        ws="websockets-sansio",
+        log_level="critical",
+        proxy_headers=False,
+        loop="asyncio",
+        ws_per_message_deflate=False,
+    )
+    asyncio.get_running_loop().call_later(0, lambda: print(port, flush=True))
+    await uvicorn.Server(config).serve(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()
