@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from studio_relay.testing.asgi import AsgiTransport
     from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
     from studio_relay.testing.clock import Clock, is_virtual, run_virtual
+    from studio_relay.testing.conversation import Conversation, VirtualTime
+    from studio_relay.testing.expect import UnexpectedConversation
     from studio_relay.testing.identity import Identity
     from studio_relay.testing.rates import DrawnRates, MeasuredRates
-    from studio_relay.testing.relay import ScriptedCaller, ScriptedRelay
+    from studio_relay.testing.relay import Line, ScriptedCaller, ScriptedRelay
     from studio_relay.testing.run import Run, run_call, run_flow
     from studio_relay.testing.script import Script, load_script, parse_script
     from studio_relay.testing.transcript import Turn
@@ -26,8 +28,10 @@ __all__ = [
     "AttributesRefused",
     "Clock",
     "Closed",
+    "Conversation",
     "DrawnRates",
     "Identity",
+    "Line",
     "LiveEvent",
     "MeasuredRates",
     "NetTransport",
@@ -39,8 +43,10 @@ __all__ = [
     "ScriptedRelay",
     "SimulatedCall",
     "Turn",
+    "UnexpectedConversation",
     "Unreachable",
     "UpgradeRefused",
+    "VirtualTime",
     "fetch_relay",
     "is_virtual",
     "load_script",
@@ -54,9 +60,11 @@ _HOMES = {
     "asgi": ("AsgiTransport",),
     "attributes": ("AttributesRefused", "RelayAttributes"),
     "clock": ("Clock", "is_virtual", "run_virtual"),
+    "conversation": ("Conversation", "VirtualTime"),
+    "expect": ("UnexpectedConversation",),
     "identity": ("Identity",),
     "rates": ("DrawnRates", "MeasuredRates"),
-    "relay": ("ScriptedCaller", "ScriptedRelay"),
+    "relay": ("Line", "ScriptedCaller", "ScriptedRelay"),
     "run": ("Run", "run_call", "run_flow"),
     "script": ("Script", "load_script", "parse_script"),
     "transcript": ("Turn",),

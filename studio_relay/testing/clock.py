@@ -25,19 +25,32 @@ def run_virtual(main: Coroutine[Any, Any, T], *, limit_seconds: float = VIRTUAL_
     A coroutine that waits for what never comes ends with TimeoutError at `limit_seconds` of virtual time,
     which is at once in real time.
     """
-    import looptime
 
     async def within_limit() -> T:
         async with asyncio.timeout(limit_seconds):
             return await main
 
-    # Not asyncio.Runner: it would replace the thread's current event loop, which test runners hold on to.
-    loop = looptime.new_event_loop(start=0)
+    loop = open_virtual_loop()
     try:
         return loop.run_until_complete(within_limit())
     finally:
-        loop.run_until_complete(_leave_nothing(loop))
-        loop.close()
+        close_loop(loop)
+
+
+def open_virtual_loop() -> asyncio.AbstractEventLoop:
+    """A loop whose time starts at 0 and jumps to the next timer; end it with `close_loop`.
+
+    Not by asyncio.Runner: that would replace the thread's current event loop, which test runners hold on to.
+    """
+    import looptime
+
+    return looptime.new_event_loop(start=0)
+
+
+def close_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what still runs on `loop`, wait for it, and close the loop."""
+    loop.run_until_complete(_leave_nothing(loop))
+    loop.close()
 
 
 async def _leave_nothing(loop: asyncio.AbstractEventLoop) -> None:
@@ -56,11 +69,12 @@ class Clock:
         if not speed > 0:
             raise ValueError(f"speed must be above 0, not {speed!r}")
         self.speed = speed
-        self._origin = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self._origin = self._loop.time()
 
     def now_ms(self) -> int:
         """Whole simulated milliseconds since the start of this clock."""
-        return round((asyncio.get_running_loop().time() - self._origin) * 1000 * self.speed)
+        return round((self._loop.time() - self._origin) * 1000 * self.speed)
 
     def seconds(self, ms: float) -> float:
         """What `ms` simulated milliseconds take in seconds of the loop."""

@@ -1,0 +1,203 @@
+"""pytest fixtures to call an agent: in process, on virtual time, without a network, a key or a phone.
+
+    def test_it_answers(caller):
+        call = caller("hello")
+        call.say("good morning").expect.heard("good morning")
+
+Loaded by the `pytest11` entry point. Nothing happens in tests that ask for none of these fixtures.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from quart import Quart
+
+    from studio_relay.testing.asgi import AsgiTransport
+    from studio_relay.testing.attributes import RelayAttributes
+    from studio_relay.testing.conversation import Conversation, VirtualTime
+    from studio_relay.testing.run import Run
+
+PUBLIC_URL = "https://relay.example.test"
+SOCKET_URL = "wss://relay.example.test/relay"
+AUTH_TOKEN = "studio_relay_test_token"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class NetworkForbidden(RuntimeError):
+    """A test of an agent reached for the network; use a stand-in for what it wants."""
+
+
+@pytest.fixture
+def relay_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of this machine, and no network but loopback, reaches the test."""
+    for name in [name for name in os.environ if name.startswith(("STUDIO_RELAY_", "TWILIO_"))]:
+        monkeypatch.delenv(name)
+    connect = socket.socket.connect
+
+    def only_here(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and address[0] not in _LOOPBACK:
+            raise NetworkForbidden(f"a test tried to connect to {address[0]}: give the agent a stand-in for it")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", only_here)
+
+
+@pytest.fixture
+def relay(relay_environment: None) -> Callable[..., Quart]:
+    """Makes the server: `relay(agent)`, an installed agent's name, a module, a class or an object.
+
+    Further arguments: `extensions` (names or objects), and settings by field name. Other installed plugins stay
+    out. Raises PluginError, SettingsError as the server would.
+    """
+    return make_app
+
+
+@pytest.fixture
+def virtual_time() -> Iterator[VirtualTime]:
+    """The clock the simulated calls of one test run on."""
+    from studio_relay.testing.conversation import VirtualTime
+
+    time = VirtualTime()
+    yield time
+    time.close()
+
+
+@pytest.fixture
+def caller(relay_environment: None, virtual_time: VirtualTime, request: pytest.FixtureRequest) -> Iterator[Caller]:
+    """Calls an agent: `caller(agent)` gives a conversation, `caller.run(agent, script)` acts out a script."""
+    made = Caller(virtual_time, Path(request.node.path).parent)
+    yield made
+    made.close()
+
+
+class Caller:
+    """Somebody who calls agents, and ASGI apps. Each agent gets a server of its own in this process."""
+
+    def __init__(self, time: VirtualTime, folder: Path) -> None:
+        self._time = time
+        self._folder = folder
+        self._transports: list[AsgiTransport] = []
+        self._conversations: list[Conversation] = []
+
+    def __call__(
+        self,
+        target: Any,
+        *,
+        attributes: RelayAttributes | None = None,
+        widget: bool = False,
+        url: str = SOCKET_URL,
+        seed: object = 1,
+        **changes: Any,
+    ) -> Conversation:
+        """Call `target`: an agent's name, module, class or object, or an ASGI app.
+
+        The relay has everything recorded calls had (events, keys, partials); `widget=True` makes it Studio's
+        widget, `changes` are fields of `RelayAttributes`. The same `seed` is the same call.
+        """
+        from studio_relay.testing.conversation import Conversation
+        from studio_relay.testing.identity import Identity, make_sid
+        from studio_relay.testing.twilio import SimulatedCall
+
+        transport = self._transport(target)
+        wanted = _attributes(attributes, widget, changes)
+
+        def make() -> SimulatedCall:
+            return SimulatedCall(
+                transport,
+                url,
+                attributes=wanted,
+                identity=Identity.fresh(seed),
+                session_id=make_sid("VX", seed, len(self._conversations)),
+                auth_token=AUTH_TOKEN,
+            )
+
+        conversation = Conversation(self._time, make)
+        self._conversations.append(conversation)
+        return conversation
+
+    def run(self, target: Any, script: str | Path, **options: Any) -> Run:
+        """Act out a caller script, its text or its file, against `target`; `options` go to `run_call`.
+
+        With a `flow` in the script the flow is walked, from the file's folder.
+        """
+        from studio_relay.testing.relay import Line
+        from studio_relay.testing.run import run_call, run_flow
+        from studio_relay.testing.script import load_script, parse_script
+
+        read = load_script(self._folder / script) if isinstance(script, Path) else parse_script(script)
+        line = Line(transport=self._transport(target), auth_token=AUTH_TOKEN, seed=1)
+        if read.flow_path is None:
+            return self._time.run(run_call(line, SOCKET_URL, read, **options))
+        from studio_relay.studio.flow import load_flow
+
+        return self._time.run(run_flow(load_flow(read.flow_path), read, line, **options))
+
+    def close(self) -> None:
+        """End all calls and stop the servers; raises what an app raised."""
+        for conversation in self._conversations:
+            self._time.run(conversation.call.aclose())
+        failures: list[BaseException] = []
+        for transport in self._transports:
+            self._time.run(transport.__aexit__(None, None, None))
+            failures += transport.failures
+        if failures:
+            raise failures[0]
+
+    def _transport(self, target: Any) -> AsgiTransport:
+        from studio_relay.testing.asgi import AsgiTransport
+
+        known = next((transport for transport in self._transports if transport.app is target), None)
+        if known is not None:
+            return known
+        transport = AsgiTransport(target if _is_app(target) else make_app(target))
+        self._time.run(transport.__aenter__())
+        self._transports.append(transport)
+        return transport
+
+
+def make_app(agent: Any = None, *, extensions: tuple[Any, ...] = (), **settings: Any) -> Quart:
+    """A server with `agent` and no other plugin than those named; see the `relay` fixture."""
+    from studio_relay.plugins import assemble, load_plugins, plugin
+    from studio_relay.server.app import create_app
+    from studio_relay.settings import load_settings
+
+    names = [thing for thing in (agent, *extensions) if isinstance(thing, str)]
+    found = load_plugins(only=names) if names else load_plugins(outside=False)
+    loaded = [*found.agents.values(), *found.extensions]
+    if agent is not None and not isinstance(agent, str):
+        loaded.append(plugin(agent, name="under-test", kind="agent"))
+    for number, extension in enumerate(extension for extension in extensions if not isinstance(extension, str)):
+        loaded.append(plugin(extension, name=f"extension-{number}", kind="extension"))
+    answering = agent if isinstance(agent, str) else "under-test" if agent is not None else "echo"
+    given = {"agent": answering, "auth_token": AUTH_TOKEN, "public_url": PUBLIC_URL, **settings}
+    return create_app(load_settings(env_file=None, **given), assemble(loaded, found.failures))
+
+
+def _attributes(given: RelayAttributes | None, widget: bool, changes: dict[str, Any]) -> RelayAttributes:
+    from dataclasses import replace
+
+    from studio_relay.testing.attributes import RelayAttributes
+
+    if given is not None:
+        return replace(given, **changes)
+    return RelayAttributes(mode="widget", **changes) if widget else RelayAttributes.full(**changes)
+
+
+def _is_app(target: Any) -> bool:
+    """Whether `target` is an ASGI app: callable, no class or module, and takes three arguments."""
+    import inspect
+
+    if isinstance(target, str | type) or not callable(target):
+        return False
+    try:
+        return len(inspect.signature(target).parameters) == 3
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,140 @@
+"""The fixtures as a plugin author uses them, and what a failing expectation shows."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio_relay import hookimpl
+from studio_relay.testing.expect import UnexpectedConversation
+from studio_relay.testing.pytest_plugin import NetworkForbidden
+
+
+class Desk:
+    """Answers slowly, sends keys, changes the language, hands over."""
+
+    @hookimpl
+    def on_setup(self) -> str:
+        return "Hello. How can I help?"
+
+    @hookimpl
+    async def on_prompt(self, call: Any, prompt: Any) -> AsyncIterator[str]:
+        said = prompt.voice_prompt.lower()
+        if "person" in said:
+            await call.end({"reasonCode": "person", "version": 1})
+        elif "keys" in said:
+            call.send_digits("12#")
+        elif "svenska" in said:
+            call.set_language(tts="sv-SE")
+            yield "Hej."
+        elif "raise" in said:
+            raise RuntimeError("broken by hand")
+        else:
+            await asyncio.sleep(2)
+            yield f"You said: {prompt.voice_prompt} "
+            yield "And that is all I have to say about it."
+
+
+def test_a_conversation(caller: Any) -> None:
+    call = caller(Desk())
+    call.expect.heard("how can I help")
+    call.say("Good morning.").expect.heard("you said: good morning.").heard("that is all").nothing_more()
+    call.expect.first_word_within(2330).dead_air_within(3500).no_lessons()
+    call.say("Send keys").expect.digits_sent("12#")
+    call.say("På svenska").expect.heard("hej").language(tts="sv-SE", transcription="en-US")
+    call.say("A person").expect.handoff(reasonCode="person").ended().nothing_after_end()
+    call.expect.not_heard("sorry")
+
+
+def test_talking_over(caller: Any) -> None:
+    call = caller(Desk())
+    call.say("Hm.").talk_over("Stop", after_words=4)
+    agent = [turn for turn in call.transcript if turn.who == "agent"]
+    assert (agent[1].text, agent[1].sent) == (
+        "You said: Hm. And",
+        "You said: Hm. And that is all I have to say about it.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("expect", "says"),
+    [
+        (lambda expect: expect.heard("guten tag"), "expected to hear 'guten tag'"),
+        (lambda expect: expect.not_heard("how can"), "expected not to hear 'how can'"),
+        (lambda expect: expect.handoff(reasonCode="person"), "the session completed without one"),
+        (lambda expect: expect.ended("failed"), "expected the session failed; it completed"),
+        (lambda expect: expect.digits_sent("1"), "sent none"),
+        (lambda expect: expect.language(tts="sv-SE"), "it is en-US"),
+        (lambda expect: expect.first_word_within(100), "waited"),
+        (lambda expect: expect.dead_air_within(100), "expected no silence above 100 ms"),
+    ],
+)
+def test_a_failure_shows_the_conversation_and_the_place(
+    caller: Any, expect: Callable[[Any], object], says: str
+) -> None:
+    call = caller(Desk())
+    call.say("Good morning.").silence(6)
+    with pytest.raises(UnexpectedConversation) as failed:
+        expect(call.expect)
+    shown = str(failed.value)
+    assert says in shown
+    assert "0:00.8  agent   Hello. How can I help?" in shown
+    assert "caller  Good morning." in shown
+    assert shown.count("\n>") == 1
+
+
+def test_what_is_heard_behind_marks_its_place(caller: Any) -> None:
+    call = caller(Desk()).say("Good morning.")
+    with pytest.raises(UnexpectedConversation) as failed:
+        call.expect.nothing_more()
+    assert "> 0:0" in str(failed.value).replace(">  ", "> ")
+    assert "you said" in str(failed.value).lower()
+
+
+def test_minutes_pass_in_no_time(caller: Any) -> None:
+    began = time.perf_counter()
+    call = caller(Desk())
+    call.silence(300)
+    assert call.call.now_ms > 300_000
+    assert time.perf_counter() - began < 60
+
+
+def test_a_snapshot_is_written_then_compared(caller: Any, tmp_path: Path) -> None:
+    where = tmp_path / "calls" / "desk.txt"
+    caller(Desk()).say("A person").expect.handoff().snapshot(where)
+    assert where.read_text(encoding="utf-8") == (
+        'agent: Hello. How can I help?\ncaller: A person\n(ended {"reasonCode":"person","version":1,"summary":""})\n'
+    )
+    caller(Desk()).say("A person").expect.handoff().snapshot(where)
+    with pytest.raises(UnexpectedConversation, match=r"desk\.txt"):
+        caller(Desk()).hang_up().expect.snapshot(where)
+
+
+def test_a_script_runs_too(caller: Any, tmp_path: Path) -> None:
+    done = caller.run(Desk(), "steps:\n  - say: A person\nexpect: {handoff: {reasonCode: person}}")
+    assert done.ok, done.to_json()["expectations"]
+    (tmp_path / "person.yaml").write_text("steps:\n  - say: A person\n", encoding="utf-8")
+    assert caller.run(Desk(), tmp_path / "person.yaml").handoff["reasonCode"] == "person"
+
+
+def test_an_installed_agent_by_name_and_widget_mode(caller: Any) -> None:
+    call = caller("echo", widget=True, welcome_greeting="Hi.")
+    call.expect.heard("hi.")
+    call.say("Good morning.").expect.heard("good morning")
+    assert {line["frame"]["type"] for line in call.call.log if line["dir"] == "in"} == {"setup", "prompt"}
+
+
+def test_the_relay_fixture_makes_an_app(relay: Any, caller: Any) -> None:
+    app = relay(Desk(), apology="Something broke.")
+    caller(app).say("Raise!").expect.heard("something broke")
+
+
+def test_the_network_is_out_of_reach(relay_environment: None) -> None:
+    with socket.socket() as reaching, pytest.raises(NetworkForbidden, match=r"203\.0\.113\.1"):
+        reaching.connect(("203.0.113.1", 80))
