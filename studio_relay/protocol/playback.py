@@ -10,7 +10,7 @@ Two sources, told apart everywhere (full mode and widget mode):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from studio_relay.protocol import estimate
@@ -25,6 +25,8 @@ SECONDS_PER_TONE = 0.45  # `1234#` took 1.9 to 2.2 s in the recordings
 _START_GRACE_SECONDS = 1.0
 # A fragment is reported twice, by tokensPlayed and interrupt, in the same millisecond; no segment is this short.
 _SAME_REPORT_SECONDS = 0.25
+# Preempted speech was reported 98 ms after the text that preempted it; that text is not reported so soon.
+_PREEMPTED_SECONDS = 0.4
 # Tokens further apart than this are placed in time one by one when a position is estimated.
 _PAUSE_SECONDS = 0.25
 # Text that sounds out of order must be this long to be looked for: "Yes." is found anywhere.
@@ -43,6 +45,7 @@ class Speech:
     began: int
     sent_at: float = 0.0
     preemptible: bool = False
+    followed_at: float = float("inf")  # when speech of another cycle came and ended this, if it is preemptible
     pieces: list[str] = field(default_factory=list)
     heard: int = 0  # characters of the squeezed text
     cut: bool = False
@@ -157,6 +160,9 @@ class Playback:
     def _begin(self, speech: Speech, now: float) -> None:
         if not self._tokens_seen:
             self._estimate_preempted(speech.cycle, now)
+        for earlier in self._waiting():
+            if earlier.preemptible and earlier.cycle != speech.cycle:
+                earlier.followed_at = min(earlier.followed_at, now)
         speech.sent_at = now
         self.speeches.append(speech)
         self._marks.append((speech, 0, now))
@@ -200,14 +206,14 @@ class Playback:
         return (
             self._late(wanted, now)
             or self._tones_played(value, due=True)
-            or self._advance(wanted, self._waiting())
+            or self._advance(wanted, self._waiting(), now)
             or self._tones_played(value, due=False)
             or (not repeated and self._find_ahead(wanted))
         )
 
     def _late(self, wanted: str, now: float) -> bool:
         """True for the report of a fragment that the interrupt just before it did not tell."""
-        if now - self._cut_at > _SAME_REPORT_SECONDS or not self._advance(wanted, self._just_cut):
+        if now - self._cut_at > _SAME_REPORT_SECONDS or not self._advance(wanted, self._just_cut, now):
             return False
         self._just_cut = []
         return True
@@ -215,16 +221,19 @@ class Playback:
     def _waiting(self) -> list[Speech]:
         return [speech for speech in self.speeches[self._pointer :] if not speech.cut]
 
-    def _advance(self, wanted: str, waiting: Sequence[Speech]) -> bool:
+    def _advance(self, wanted: str, waiting: Sequence[Speech], now: float) -> bool:
         """Move the pointer over `wanted`; it may begin at a later speech if this one was preempted."""
-        for index, speech in enumerate(waiting):
-            ahead = speech.unheard if index == 0 else speech.squeezed
-            if ahead.startswith(wanted) or _spans(wanted, ahead, waiting[index + 1 :]):
-                for skipped in waiting[:index]:
+        lasting = [speech for speech in waiting if now - speech.followed_at <= _PREEMPTED_SECONDS]
+        for ahead in (*_tails(lasting), *_tails(waiting)):
+            if ahead[0].unheard.startswith(wanted) or _spans(wanted, ahead):
+                for skipped in self._waiting_before(ahead[0]):
                     _skip(skipped)
-                self._consume(len(wanted), waiting[index:])
+                self._consume(len(wanted), ahead)
                 return True
         return False
+
+    def _waiting_before(self, speech: Speech) -> list[Speech]:
+        return [s for s in self.speeches[self._pointer : self.speeches.index(speech)] if not s.cut]
 
     def _consume(self, left: int, waiting: Sequence[Speech]) -> None:
         for speech in waiting:
@@ -249,13 +258,19 @@ class Playback:
     def _tones_played(self, value: str, *, due: bool) -> bool:
         """Digits are reported as speech is; `due` asks only for those whose turn it is."""
         for tones in self.tones:
-            if tones.waiting and tones.digits == value.strip() and not (due and self._speech_before(tones)):
+            if (
+                tones.waiting
+                and tones.digits == value.strip()
+                and not (due and any(s.pending for s in self._before(tones)))
+            ):
                 tones.played = True
+                for skipped in self._before(tones):
+                    _skip(skipped)
                 return True
         return False
 
-    def _speech_before(self, tones: Tones) -> bool:
-        return any(not speech.cut and speech.pending for speech in self.speeches[self._pointer : tones.behind])
+    def _before(self, tones: Tones) -> list[Speech]:
+        return [speech for speech in self.speeches[self._pointer : tones.behind] if not speech.cut]
 
     @property
     def _heard_anything(self) -> bool:
@@ -296,7 +311,7 @@ class Playback:
         if self._greeting_sounds:
             self._greeted(fragment, now, estimated=not self._tokens_seen)
         else:
-            self._advance(squeeze(fragment), cutting)
+            self._advance(squeeze(fragment), cutting, now)
 
     def _cut(self, cutting: list[Speech], now: float, before: int) -> None:
         for speech in cutting:
@@ -414,13 +429,14 @@ class Playback:
         return spoken and not any(tones.waiting for tones in self.tones)
 
 
-def _spans(wanted: str, ahead: str, later: Sequence[Speech]) -> bool:
-    """Whether `wanted` is all of `ahead` and the beginning of what comes later."""
-    return (
-        bool(ahead)
-        and wanted.startswith(ahead)
-        and "".join([ahead, *(speech.squeezed for speech in later)]).startswith(wanted)
-    )
+def _tails(speeches: Sequence[Speech]) -> Iterator[Sequence[Speech]]:
+    return (speeches[index:] for index in range(len(speeches)))
+
+
+def _spans(wanted: str, speeches: Sequence[Speech]) -> bool:
+    """Whether `wanted` is all that is left of the first speech and the beginning of what comes next."""
+    first = speeches[0].unheard
+    return bool(first) and wanted.startswith(first) and "".join(s.unheard for s in speeches).startswith(wanted)
 
 
 def _skip(speech: Speech) -> None:

@@ -182,6 +182,13 @@ def test_late_and_doubled_reports_change_nothing() -> None:
     assert call.playback.greeting is None
 
 
+def test_a_doubled_report_is_not_looked_for_further_on() -> None:
+    call = Call()
+    call.say(1.0, "One moment please. I am looking. One moment please.")
+    call.played(2.0, "One moment please.", "One moment please.")
+    assert call.heard[0][0] == "One moment please."
+
+
 def test_repeated_words_are_counted_as_often_as_they_are_played() -> None:
     call = Call()
     call.say(1.0, "I heard:", " Stop. Stop. Stop.", " Bye.")
@@ -252,6 +259,20 @@ def test_preempted_speech_keeps_what_was_heard_of_it() -> None:
     assert call.playback.done(3.5)
 
 
+@pytest.mark.parametrize("by", ["report", "interrupt"])
+def test_preempted_speech_does_not_take_the_same_words_of_what_preempted_it(by: str) -> None:
+    call = Call()
+    call.say(1.0, "Please hold. Please hold.", preemptible=True)
+    call.on(1.3)
+    call.played(2.0, "Please hold.")
+    call.say(2.1, "Please hold. It is found.")
+    if by == "report":
+        call.played(3.2, "Please hold.")
+    else:
+        assert call.interrupt(3.2, "Please hold.").heard == "Please hold. Please hold."
+    assert [text for text, _ in call.heard] == ["Please hold.", "Please hold."]
+
+
 def test_preempted_before_a_word_of_it_sounded() -> None:
     call = Call()
     call.say(1.0, "Please hold.", preemptible=True)
@@ -308,6 +329,14 @@ def test_without_speaker_events_too_and_before_what_was_sent_meanwhile() -> None
     call.played(4.5, "First the news.")
     call.played(5.0, "And what nobody sent.")
     assert call.heard == [("Welcome to the desk.", None), ("First the news.", None)]
+
+
+def test_only_the_first_text_that_is_not_ours_is_a_greeting_without_speaker_events() -> None:
+    call = Call()
+    call.say(0.0, "It is $5.")
+    call.played(2.0, "Welcome.")
+    call.played(4.0, "It is five dollars.")
+    assert [text for text, _ in call.heard] == ["Welcome.", ""]
 
 
 def test_a_greeting_in_segments_is_one_turn() -> None:
@@ -382,6 +411,22 @@ def test_digits_play_in_their_turn() -> None:
     call.on(3.3)
     call.played(4.0, "12 it was.")
     assert call.playback.done(4.0)
+
+
+def test_digits_that_sound_prove_that_the_speech_before_them_is_over() -> None:
+    call = Call()
+    call.say(1.0, "Hello.")
+    call.say(1.1, "It is $5.")
+    cycle = call.session.begin()
+    call.session.send(cycle, SendDigits(digits="12"))
+    call.session.finish(cycle)
+    call.drain(1.2)
+    call.played(2.0, "Hello.")
+    call.played(3.0, "It is five dollars.")
+    assert not call.playback.done(3.0)
+    call.played(4.0, "12")
+    assert call.playback.done(4.0)
+    assert [text for text, _ in call.heard][:2] == ["Hello.", "It is $5."]
 
 
 def test_digits_purged_by_a_barge_in_were_not_played() -> None:
@@ -666,19 +711,28 @@ def test_speaker_events_alone_end_with_the_sound() -> None:
     assert not call.playback.reported
 
 
-def test_speaker_events_alone_cannot_tell_whether_a_second_cycle_was_played() -> None:
+@pytest.mark.parametrize("stops", [2.0, 6.0])
+def test_speaker_events_alone_cannot_tell_whether_a_second_cycle_was_played(stops: float) -> None:
     call = Call()
     call.say(1.0, "Good.")
     call.on(1.3)
     call.say(1.5, "Bye.")
-    call.off(2.0)
-    due = call.playback.due(2.0)
+    call.off(stops)
+    due = call.playback.due(stops)
     assert due is not None
-    assert 2.5 < due <= 3.5
-    call.on(2.3)
-    assert call.playback.due(2.3) is None
-    call.off(3.0)
-    assert call.playback.done(4.5)
+    assert stops + 0.5 < due <= stops + 1.5
+    call.on(stops + 0.3)
+    assert call.playback.due(stops + 0.3) is None
+    call.off(stops + 1.0)
+    assert call.playback.done(stops + 2.5)
+
+
+def test_speaker_events_alone_have_nothing_to_wait_for_behind_a_barge_in() -> None:
+    call = Call()
+    call.say(1.0, LONG)
+    call.on(1.3)
+    call.interrupt(2.0, "Your parcel")
+    assert call.playback.done(2.0)
 
 
 def test_speaker_events_alone_and_a_reply_that_was_still_streaming() -> None:
