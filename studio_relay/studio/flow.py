@@ -27,7 +27,8 @@ class Condition:
     friendly_name: str = ""
 
     def __str__(self) -> str:
-        return f"{self.type} {self.value}".strip() if self.type else self.friendly_name
+        is_blank_test = self.type in ("is_blank", "is_not_blank")
+        return self.type if is_blank_test else f"{self.type} {self.value}".strip()
 
 
 @dataclass(frozen=True, kw_only=True)
