@@ -11,13 +11,13 @@ import json
 import logging
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from studio_relay.call import Call, Reason, SessionEnd
-from studio_relay.errors import CallEnded, LocalProtocolError, PluginError, StoreError
+from studio_relay.errors import CallEnded, LocalProtocolError, PluginError
 from studio_relay.handoff import Handoff, as_handoff, server_handoff
 from studio_relay.memory import Memory
 from studio_relay.plugins import Plugin, Plugins
@@ -43,11 +43,13 @@ from studio_relay.settings import PluginSettings
 from studio_relay.store import SessionStore
 from studio_relay.voice import Voice, WrappedVoice, Writer
 from studio_relay.watching import Watcher, log_failure
+from studio_relay.wrapping import Chain
 
 log = logging.getLogger(__name__)
 
 _FAILURES_ALLOWED = 2  # replies in a row; then the session ends with relay-agent-failed
 _ERRORS_ALLOWED = 5  # frames of ours that Twilio refused in a row: our encoder is broken
+_TICK_SECONDS = 0.001  # a shorter wait may be none at all: clocks have their grain
 _ENDED = "the call is ending: nothing more can be said after end()"
 
 
@@ -106,7 +108,8 @@ class Conversation:
         self._opening: Reply | None = None  # on_setup
         self._reply: Reply | None = None
         self._keyed: list[Reply] = []  # on_dtmf hooks that have said nothing yet
-        self._remarks: set[asyncio.Task[None]] = set()
+        self._cleaning: set[asyncio.Task[None]] = set()  # hooks that were stopped, and clean up behind themselves
+        self._remarks: set[WrappedVoice] = set()  # said outside any reply, and not past the extensions yet
         self._asker: asyncio.Future[Prompt | None] | None = None
         self._collector: deque[str] | None = None
         self._typed_ahead: deque[str] = deque()
@@ -135,12 +138,12 @@ class Conversation:
 
     async def closed(self, code: int | None, reason: str = "") -> None:
         """The socket is gone. Runs on_end of every plugin, once, and keeps what a reconnect needs."""
+        self._closed = True
+        self._notify()
         for ended in self.session.receive_close(code, reason, self._loop.time()):
             assert isinstance(ended, Ended)
             if ended.had_setup:
                 await self._close(code, ended.end_sent)
-        self._closed = True
-        self._notify()
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Started):
@@ -191,7 +194,7 @@ class Conversation:
 
     def _open(self, call: Call, setup: Setup, agent: Plugin) -> None:
         hook = agent.hooks.get("on_setup")
-        if hook is not None and not self._closed:
+        if hook is not None:
             self._opening = self._new_reply("on_setup", {"call": call, "setup": setup}, 0, may_be_silent=True)
             if self._opening is not None:
                 self._opening.start(call.call_sid)
@@ -253,10 +256,12 @@ class Conversation:
         if self._turns > self._settings.max_turns:
             self._hit_limit()
             return
-        before = self._stop_replies()
+        self._typed_ahead.clear()
+        self._stop_replies()
         reply = self._new_reply("on_prompt", {"call": call, "prompt": event.prompt}, event.number)
         if reply is not None:
             self._reply = reply
+            before, self._cleaning = self._cleaning, set()
             reply.start(call.call_sid, after=before)
 
     def _key(self, event: Pressed, call: Call) -> None:
@@ -272,8 +277,16 @@ class Conversation:
     def _interrupted(self, event: Interrupted) -> None:
         self._cuts += 1
         for reply in self._replies():
-            if reply.voice.answers < event.before and not reply.waiting:
-                reply.stop()
+            if reply.voice.answers >= event.before:
+                continue
+            if reply.waiting:
+                reply.voice.cut()
+            else:
+                self._stop(reply)
+        for voice in [voice for voice in self._remarks if voice.answers < event.before]:
+            voice.stop(CallEnded(_ENDED), drop=True)
+        if self._opening is not None and self._opening.settled:
+            self._opened()
 
     def _errored(self, event: ErrorReported) -> None:
         log.warning("Twilio reports an error, code %s", event.error.code or "none")
@@ -300,45 +313,38 @@ class Conversation:
         )
 
     def _voice(self, answers: int) -> Voice:
-        wraps = [plugin for plugin in self._desk.plugins.extensions if "wrap_reply" in plugin.hooks]
-        return WrappedVoice(self, answers, self._wrapping(wraps)) if wraps else Voice(self, answers)
-
-    def _wrapping(self, wraps: Sequence[Plugin]) -> Callable[[AsyncIterator[str]], AsyncIterator[str]]:
-        """The first extension is nearest the wire, so it wraps last."""
-
-        def wrap(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-            for plugin in reversed(wraps):
-                hook = plugin.hooks["wrap_reply"]
-                available = {"call": self.call, "reply": pieces}
-                pieces = hook.function(**{name: available[name] for name in hook.arguments})
-                if not hasattr(pieces, "__aiter__"):
-                    raise PluginError(f"{hook}: expected an async iterator of text, found {type(pieces).__name__}")
-            return pieces
-
-        return wrap
+        extensions = self._desk.plugins.extensions
+        wraps = [plugin.hooks["wrap_reply"] for plugin in extensions if "wrap_reply" in plugin.hooks]
+        if not wraps:
+            return Voice(self, answers)
+        return WrappedVoice(self, answers, Chain(wraps, self.call), limit=self._settings.outbound_queue)
 
     def _replies(self) -> list[Reply]:
         """All replies that are not settled."""
         return [r for r in (self._opening, self._reply, *self._keyed) if r is not None and not r.settled]
 
-    def _stop_replies(self, *, but: Reply | None = None, drop: bool = True) -> list[asyncio.Future[Any]]:
-        """Stop what runs; returns the tasks that still clean up behind themselves."""
-        stopped = [reply for reply in self._replies() if reply is not but]
-        tasks = [reply.task for reply in stopped if reply.task is not None]
-        for reply in stopped:
-            reply.stop(drop=drop)
+    def _stop_replies(self, *, but: Reply | None = None, drop: bool = True) -> None:
+        for reply in self._replies():
+            if reply is not but:
+                self._stop(reply, drop=drop)
         self._keyed = [reply for reply in self._keyed if not reply.settled]
-        return [*tasks]
+
+    def _stop(self, reply: Reply, *, drop: bool = True) -> None:
+        task = reply.task
+        reply.stop(drop=drop)
+        if task is not None:
+            self._cleaning.add(task)
+            task.add_done_callback(self._cleaning.discard)
 
     def reply_speaks(self, reply: Reply) -> None:
         """A key's hook has something to say: it replaces the reply that runs."""
         if reply in self._keyed:
             self._keyed.remove(reply)
         if self._reply is not None and self._reply is not reply:
-            self._reply.stop()
+            self._stop(self._reply)
         self._reply = reply
 
-    def reply_settled(self, reply: Reply, failure: Exception | None) -> None:
+    def reply_settled(self, reply: Reply, failure: BaseException | None) -> None:
         """A reply is over by itself."""
         if reply in self._keyed:
             self._keyed.remove(reply)
@@ -402,11 +408,15 @@ class Conversation:
     def _send_from_thread(self, message: Outgoing | Raw) -> None:
         """Plain hooks run in threads; sessions belong to their loop."""
 
-        async def on_loop(reply: Reply | None) -> None:
-            CURRENT.set(reply)
-            self._send(_plain(message))
+        reply = CURRENT.get()
 
-        asyncio.run_coroutine_threadsafe(on_loop(CURRENT.get()), self._loop).result(timeout=30)
+        async def on_loop() -> None:
+            if reply is not None and reply.voice.wire is self:
+                reply.put(_plain(message))  # also when it is over: the thread of a hook cannot be stopped
+            else:
+                self._send(_plain(message))
+
+        asyncio.run_coroutine_threadsafe(on_loop(), self._loop).result(timeout=30)
 
     def _send(self, item: str | Outgoing | Raw) -> None:
         if self._ending is not None or self._closed:
@@ -418,18 +428,26 @@ class Conversation:
         voice = self._voice(self._latest())
         voice.put(item)
         if isinstance(voice, WrappedVoice):
-            task = self._spawn(self._finish_remark(voice), "remark")
-            self._remarks.add(task)
-            task.add_done_callback(self._remarks.discard)
+            self._remarks.add(voice)
+            self._spawn(self._finish_remark(voice), "remark")
         else:
             voice.stop(CallEnded(_ENDED), drop=False)
 
     async def _finish_remark(self, voice: Voice) -> None:
+        seconds = self._settings.hook_timeout_seconds
         try:
-            await voice.flush()
+            async with asyncio.timeout(seconds):
+                await voice.flush()
+        except TimeoutError:
+            log.error("%s held back for %g s what was said; it is not spoken", voice.holder or "wrap_reply", seconds)
+            self._apologise()
         except PluginError as error:
             log.error("%s", error)
             self._apologise()
+        finally:
+            self._remarks.discard(voice)
+            voice.stop(CallEnded(_ENDED), drop=False)
+            self._notify()
 
     def _speaking_reply(self) -> Reply | None:
         """The reply whose hook is speaking here, if it is one of this call's and not over."""
@@ -448,7 +466,11 @@ class Conversation:
     async def spoken(self, timeout: float | None) -> bool:
         """See Call.spoken()."""
         cuts = self._cuts
-        await self._flush()
+        with self._pauses():
+            await self._flush()
+            return await self._until_spoken(cuts, timeout)
+
+    async def _until_spoken(self, cuts: int, timeout: float | None) -> bool:
         deadline = None if timeout is None else self._loop.time() + timeout
         while not self._closed and self._cuts == cuts:
             if self._is_quiet():
@@ -460,6 +482,7 @@ class Conversation:
 
     async def ask(self, text: str, timeout: float) -> Prompt | None:
         """See Call.ask()."""
+        self._refuse_if_over()
         if self._asker is not None:
             raise LocalProtocolError("ask(): another ask() waits for the caller already; await that one first")
         self._asker = answer = self._loop.create_future()
@@ -479,6 +502,7 @@ class Conversation:
         self, *, max_digits: int, min_digits: int, finish: str, timeout: float, secret: bool
     ) -> str | None:
         """See Call.collect_digits()."""
+        self._refuse_if_over()
         if self._collector is not None:
             raise LocalProtocolError("collect_digits(): another collect_digits() waits already; await that one first")
         self._collector, self._typed_ahead = keys, _ = self._typed_ahead, deque()
@@ -506,16 +530,29 @@ class Conversation:
 
     async def end(self, handoff: Handoff | Mapping[str, Any] | None) -> None:
         """See Call.end()."""
-        if self._ending is None and not self._closed:
-            model = self._agent.handoff_model if self._agent else None
-            data = None if handoff is None else as_handoff(handoff, model)
-            text = None if data is None else data.to_wire(self._settings.max_handoff_bytes)
-            reply = self._speaking_reply()
-            await self._flush()
-            self._begin_end(text, but=reply)
-        if self._ending is not None:
-            with self._waits():
+        with self._waits():
+            if self._ending is None and not self._closed:
+                self._refuse_if_over()
+                model = self._agent.handoff_model if self._agent else None
+                data = None if handoff is None else as_handoff(handoff, model)
+                text = None if data is None else data.to_wire(self._settings.max_handoff_bytes)
+                await self._flush_last_words()
+                self._begin_end(text, but=self._speaking_reply())
+            if self._ending is not None:
                 await asyncio.wait({self._ending})
+
+    async def _flush_last_words(self) -> None:
+        """A wrapping extension that fails or hangs must not cost the flow its handoff."""
+        reply = self._speaking_reply()
+        try:
+            async with asyncio.timeout(self._settings.hook_timeout_seconds):
+                await self._flush()
+        except (PluginError, TimeoutError) as error:
+            culprit = reply.voice.holder if reply is not None else None
+            log.error("the last words could not be spoken: %s", culprit or error)
+            if reply is not None:
+                reply.voice.stop(CallEnded(_ENDED), drop=False)
+            self._server_says(self._settings.apology_for(self.call.language if self.call else None))
 
     # --------------------------------------------------------------------------------- the end
 
@@ -552,9 +589,9 @@ class Conversation:
         if self._starting is not None:
             await asyncio.wait({self._starting}, timeout=self._settings.on_end_timeout_seconds)
             await asyncio.sleep(0)  # on_setup, asked for just before, has begun
-        self._closed = True
-        self._notify()
         self._stop_replies()
+        for voice in list(self._remarks):
+            voice.stop(CallEnded(_ENDED), drop=True)
         if self._limit_timer is not None:
             self._limit_timer.cancel()
         end = SessionEnd(reason=self._why(code, end_sent), close_code=code, handoff=self._handoff if end_sent else None)
@@ -580,10 +617,7 @@ class Conversation:
         """Keep what must outlive the socket."""
         if self._memory is None or self.call is None:
             return
-        try:
-            await self._memory.save(self._desk.store, self.call, self.turns(), ended=ended)
-        except StoreError as error:
-            log.error("the conversation could not be stored; the call goes on: %s", error)
+        await self._memory.save(self._desk.store, self.call, self.turns(), ended=ended)
 
     # ------------------------------------------------------------------------------ small parts
 
@@ -614,7 +648,7 @@ class Conversation:
             self._news = self._loop.create_future()
         due = self.session.playback.due(self._loop.time()) if not self.session.waiting else None
         times = [when for when in (deadline, due) if when is not None and when > self._loop.time()]
-        timeout = min(times) - self._loop.time() if times else None
+        timeout = max(min(times) - self._loop.time(), _TICK_SECONDS) if times else None
         await asyncio.wait({self._news}, timeout=timeout)
 
     def _is_quiet(self) -> bool:
@@ -631,14 +665,19 @@ class Conversation:
         if reply is not None:
             await reply.voice.flush()
 
-    @contextmanager
-    def _waits(self) -> Iterator[None]:
+    def _waits(self) -> AbstractContextManager[None]:
         reply = self._speaking_reply()
-        if reply is None:
-            yield
-        else:
-            with reply.waits():
-                yield
+        return nullcontext() if reply is None else reply.waits()
+
+    def _pauses(self) -> AbstractContextManager[None]:
+        reply = self._speaking_reply()
+        return nullcontext() if reply is None else reply.pauses()
+
+    def _refuse_if_over(self) -> None:
+        """A hook that goes on after it was stopped takes no prompts and keys from its successor."""
+        reply = self._speaking_reply()
+        if reply is not None and reply.settled and reply.voice.over is not None:
+            raise reply.voice.over
 
     def _waiting_hook(self) -> Reply | None:
         return next((reply for reply in self._replies() if reply.waiting), None)

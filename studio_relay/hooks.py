@@ -30,20 +30,23 @@ async def call_hook(hook: Hook, available: Mapping[str, Any]) -> Any:
     """What `hook` returns: an async generator as it is, a coroutine's result, or a plain function's.
 
     Plain functions run in a thread of their own, so that one that blocks holds up nobody; on a virtual clock
-    they run inline, since a thread knows real time only.
+    they run inline, since a thread knows real time only. Raises what the hook raises; PluginError for sys.exit().
     """
     arguments = {name: available[name] for name in hook.arguments if name in available}
-    if _is_asynchronous(hook.function) or _is_virtual(asyncio.get_running_loop()):
-        result = hook.function(**arguments)
-    else:
-        result = await _in_thread(hook, arguments)
-    return await result if inspect.isawaitable(result) else result
+    try:
+        if _is_asynchronous(hook.function) or _is_virtual(asyncio.get_running_loop()):
+            result = hook.function(**arguments)
+        else:
+            result = await _in_thread(hook, arguments)
+        return await result if inspect.isawaitable(result) else result
+    except SystemExit as error:  # on the loop it would end the process, and every call with it
+        raise PluginError(f"{hook} called sys.exit()") from error
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, T], *, name: str) -> T:
     """The result of `work`, run as a task called `name`.
 
-    Raises HookTimeout after `seconds`, whether or not `work` heeds its cancellation.
+    Raises HookTimeout after `seconds`, whether or not `work` heeds its cancellation, PluginError if it cancels itself.
     """
     task = asyncio.get_running_loop().create_task(work, name=name)
     try:
@@ -52,6 +55,8 @@ async def within(seconds: float, work: Coroutine[Any, Any, T], *, name: str) -> 
         abandon(task)
         raise
     if task.done():
+        if task.cancelled():
+            raise PluginError(f"{name} was cancelled by its own code")
         return task.result()
     abandon(task)
     raise HookTimeout(f"{name}: expected an answer within {seconds:g} s, found none; the call goes on without it")
@@ -93,7 +98,8 @@ async def _in_thread(hook: Hook, arguments: Mapping[str, Any]) -> Any:
             answer.set_result(result)
 
     def work() -> None:
-        result, error = None, None
+        result: Any = None
+        error: BaseException | None = None
         try:
             result = context.run(hook.function, **arguments)
         except StopIteration as stopped:  # a future cannot carry it
@@ -101,8 +107,10 @@ async def _in_thread(hook: Hook, arguments: Mapping[str, Any]) -> Any:
             error.__cause__ = stopped
         except BaseException as raised:
             error = raised
-        if not loop.is_closed():
+        try:
             loop.call_soon_threadsafe(deliver, result, error)
+        except RuntimeError:
+            pass  # the loop is closed: nobody waits any more
 
     threading.Thread(target=work, name=f"studio-relay {hook}", daemon=True).start()
     return await answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from studio_relay.protocol.transcript import Turn
 from studio_relay.store import ENDED_SECONDS, LIVE_SECONDS, SessionStore
 
 log = logging.getLogger(__name__)
+
+_STORE_SECONDS = 3.0  # the caller waits for the first answer of the store
 
 
 @dataclass(kw_only=True)
@@ -30,11 +33,12 @@ class Memory:
     async def load(cls, store: SessionStore, call_sid: str) -> Memory:
         """What is known of the call; nothing if it is new, or if the store fails, which is logged."""
         try:
-            kept = await store.get(call_sid)
-        except StoreError as error:
-            log.error("the store could not be read; the call starts without its history: %s", error)
-            kept = None
-        return cls() if kept is None else cls._from(kept)
+            async with asyncio.timeout(_STORE_SECONDS):
+                kept = await store.get(call_sid)
+            return cls() if kept is None else cls._from(kept)
+        except Exception as error:
+            log.error("the store could not be read; the call starts without its history: %s", _fault(error))
+            return cls()
 
     @classmethod
     def _from(cls, kept: dict[str, Any]) -> Memory:
@@ -53,7 +57,7 @@ class Memory:
         return max(0, round((time.time() - self.began_at) * 1000)) if self.sessions else 0
 
     async def save(self, store: SessionStore, call: Call, turns: Sequence[Turn], *, ended: bool) -> None:
-        """Keep the call as it is now. Raises StoreError, which also names a `call.state` that is not JSON."""
+        """Keep the call as it is now. A store that fails, or a `call.state` that is not JSON, is logged."""
         value = {
             "agent": call.agent,
             "sessions": call.session_number,
@@ -61,4 +65,15 @@ class Memory:
             "turns": [asdict(turn) for turn in turns],
             "state": call.state,
         }
-        await store.put(call.call_sid, value, ENDED_SECONDS if ended else LIVE_SECONDS)
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                await store.put(call.call_sid, value, ENDED_SECONDS if ended else LIVE_SECONDS)
+        except Exception as error:
+            log.error("the conversation could not be stored; the call goes on: %s", _fault(error))
+
+
+def _fault(error: Exception) -> str:
+    """A strange store's own words may hold what callers said."""
+    if isinstance(error, StoreError):
+        return str(error)
+    return f"no answer within {_STORE_SECONDS:g} s" if isinstance(error, TimeoutError) else type(error).__name__

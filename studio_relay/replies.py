@@ -33,7 +33,7 @@ class Owner(Protocol):
 
     async def changed(self) -> None: ...
     def reply_speaks(self, reply: Reply) -> None: ...
-    def reply_settled(self, reply: Reply, failure: Exception | None) -> None: ...
+    def reply_settled(self, reply: Reply, failure: BaseException | None) -> None: ...
 
 
 class Reply:
@@ -67,7 +67,8 @@ class Reply:
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._began_at = self._progress_at = 0.0
+        self._began_at = self._progress_at = self._paused_at = 0.0
+        self._pauses = 0
         self.decided: asyncio.Future[None] = self._loop.create_future()  # it has spoken, or is settled
 
     def start(self, label: str, *, after: Iterable[asyncio.Future[Any]] = ()) -> None:
@@ -104,19 +105,31 @@ class Reply:
     def waits(self) -> Iterator[None]:
         """While the hook waits for the caller, its deadlines stand still and a barge-in does not stop it."""
         self.waiting += 1
-        since = self._loop.time()
+        try:
+            with self.pauses():
+                yield
+        finally:
+            self.waiting -= 1
+
+    @contextmanager
+    def pauses(self) -> Iterator[None]:
+        """While the hook waits for its words to be heard, its deadlines stand still."""
+        if not self._pauses:
+            self._paused_at = self._loop.time()
+        self._pauses += 1
         try:
             yield
         finally:
-            self.waiting -= 1
-            self._progress_at = self._loop.time()
-            self._began_at += self._progress_at - since
+            self._pauses -= 1
+            if not self._pauses:
+                self._progress_at = self._loop.time()
+                self._began_at += self._progress_at - self._paused_at
 
     # ------------------------------------------------------------------------------- running
 
     async def _run(self, after: set[asyncio.Future[Any]]) -> None:
         CURRENT.set(self)
-        failure: Exception | None = None
+        failure: BaseException | None = None
         try:
             if after:
                 await asyncio.wait(after, timeout=_CLEANUP_SECONDS)
@@ -128,7 +141,7 @@ class Reply:
             if not self.settled:
                 self._finish(PluginError(f"{self.hook} was cancelled by its own code"))
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # the latter would end the process
             failure = error
         self._finish(failure)
 
@@ -146,22 +159,26 @@ class Reply:
                 f"{self.hook}: expected text, an async iterator of text, or None; found {type(spoken).__name__}"
             )
         await self._stream(spoken)
-        if not self.voice.spoke and not self._may_be_silent:
+        if not (self.voice.spoke or self._may_be_silent or isinstance(self.voice.over, CallEnded)):
             raise PluginError(f"{self.hook} ended without a word; return None for deliberate silence")
 
     async def _stream(self, pieces: AsyncIterator[Any]) -> None:
-        deliver, time, count = self.voice.deliver, self._loop.time, 0
+        voice, time, count, spoke = self.voice, self._loop.time, 0, False
         try:
             async for piece in pieces:
                 if not isinstance(piece, str):
                     raise PluginError(f"{self.hook}: expected pieces of text, found {type(piece).__name__}")
                 if not piece:
-                    continue
-                if count:
-                    await deliver(piece)
-                    self._progress_at = time()
-                else:
+                    pass  # no progress, and nothing to say
+                elif not spoke:
                     self.put(piece)
+                    spoke = True
+                else:
+                    if (sending := voice.speak(piece)) is not None:
+                        await sending
+                    elif not voice.has_room:
+                        await voice.room()
+                    self._progress_at = time()
                 count += 1
                 if not count % _PAUSE_EVERY:
                     await asyncio.sleep(_PAUSE_SECONDS)
@@ -172,7 +189,7 @@ class Reply:
     def _check_deadlines(self) -> None:
         now = self._loop.time()
         next_words, all_words = self._progress_at + self._piece_seconds, self._began_at + self._whole_seconds
-        if self.waiting:
+        if self._pauses or self.voice.blocked:
             self._timer = self._loop.call_later(self._piece_seconds, self._check_deadlines)
         elif now < (due := min(next_words, all_words)):
             self._timer = self._loop.call_at(due, self._check_deadlines)
@@ -182,11 +199,12 @@ class Reply:
             self._time_out("words", self._piece_seconds)
 
     def _time_out(self, what: str, seconds: float) -> None:
-        self._finish(HookTimeout(f"{self.hook}: expected {what} within {seconds:g} s; it was stopped"))
+        culprit = self.voice.holder or self.hook
+        self._finish(HookTimeout(f"{culprit}: expected {what} within {seconds:g} s; it was stopped"))
         if self._task is not None:
             abandon(self._task)
 
-    def _finish(self, failure: Exception | None) -> None:
+    def _finish(self, failure: BaseException | None) -> None:
         if self.settled:
             return
         if failure is not None:

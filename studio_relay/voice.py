@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
 from typing import Protocol, TypeAlias
 
 from msgspec import structs
 
-from studio_relay.errors import PluginError, ProtocolError
+from studio_relay.errors import CallEnded, PluginError, ProtocolError, QueueFull
+from studio_relay.hooks import abandon
+from studio_relay.plugins import Hook
 from studio_relay.protocol.messages import Outgoing, Raw, Text
 from studio_relay.protocol.session import Session
+from studio_relay.wrapping import Chain
 
 Item: TypeAlias = "str | Outgoing | Raw"
-Wrap: TypeAlias = "Callable[[AsyncIterator[str]], AsyncIterator[str]]"
 
 _AHEAD = 32  # pieces an agent may be ahead of the extensions that wrap it
 
@@ -26,7 +29,7 @@ class Writer(Protocol):
 
     def time(self) -> float: ...
     def wake(self) -> None: ...
-    async def transmit(self, text: str) -> None: ...
+    def transmit(self, text: str) -> Awaitable[None]: ...
 
 
 class Wire(Protocol):
@@ -59,24 +62,37 @@ class Voice:
         """Whether the agent may go on, or should wait for the caller's side to catch up."""
         return self.wire.session.room
 
+    @property
+    def blocked(self) -> bool:
+        """Whether the caller's side has yet to take what was said: no fault of the agent's."""
+        return not self.wire.session.room or (self.wire.writer is not None and self.wire.writer.busy)
+
+    @property
+    def holder(self) -> Hook | None:
+        """Another plugin that holds back what was said."""
+        return None
+
     def put(self, item: Item) -> None:
         """Queue `item`. Raises what stop() was told, and what Session.say() raises."""
         if self.over is not None:
             raise self.over
         self._write(item)
 
-    async def deliver(self, piece: str) -> None:
-        """Say `piece`, and come back when there is room for another.
+    def speak(self, piece: str) -> Awaitable[None] | None:
+        """As put(), but straight to the wire if nobody else is writing: await what comes back, if anything does.
 
-        Straight to the wire if nobody else is writing: this is what each token of a stream costs.
+        This is what each token of a stream costs.
         """
         writer, cycle = self.wire.writer, self.cycle
         if writer is not None and cycle is not None and self.over is None and not writer.busy:
             text = self.wire.session.speak(cycle, piece, writer.time())
             if text is not None:
-                await writer.transmit(text)
-                return
+                return writer.transmit(text)
         self.put(piece)
+        return None
+
+    async def room(self) -> None:
+        """Wait until there is room for more."""
         while not self.has_room:
             await self.wire.changed()
 
@@ -95,6 +111,10 @@ class Voice:
         """Wait until everything that was put stands in its talk cycle, and close it: Twilio speaks all of it."""
         self._close_cycle()
 
+    def cut(self) -> None:
+        """The caller barged in, and the hook goes on: what was put so far is not to be heard."""
+        self.cycle = None
+
     def _close_cycle(self) -> None:
         if self.cycle is not None:
             self.wire.session.finish(self.cycle)
@@ -110,35 +130,45 @@ class Voice:
 
 
 class WrappedVoice(Voice):
-    """A voice whose words pass through extensions first, each run of text in one stream."""
+    """A voice whose words pass through extensions first, each run of text in one stream.
 
-    __slots__ = ("_arrived", "_ended", "_error", "_items", "_pump", "_wrap")
+    `limit` is how many items may wait for the extensions.
+    """
 
-    def __init__(self, wire: Wire, answers: int, wrap: Wrap) -> None:
+    __slots__ = ("_arrived", "_chain", "_ended", "_error", "_items", "_limit", "_pump", "_starving")
+
+    def __init__(self, wire: Wire, answers: int, chain: Chain, *, limit: int) -> None:
         super().__init__(wire, answers)
-        self._wrap = wrap
+        self._chain = chain
+        self._limit = limit
         self._items: deque[Item] = deque()
         self._arrived = asyncio.Event()
         self._ended = False
+        self._starving = False
         self._error: PluginError | None = None
         self._pump: asyncio.Task[None] | None = None
 
     @property
     def has_room(self) -> bool:
-        return len(self._items) < _AHEAD or self._error is not None
+        return len(self._items) < min(_AHEAD, self._limit) or self._error is not None
 
-    async def deliver(self, piece: str) -> None:
+    @property
+    def holder(self) -> Hook | None:
+        return None if self._starving or self._pump is None or self._pump.done() else self._chain.holder
+
+    def speak(self, piece: str) -> None:
         self.put(piece)
-        while not self.has_room:
-            await self.wire.changed()
 
     def put(self, item: Item) -> None:
         if (refusal := self.over or self._error) is not None:
             raise refusal
+        if len(self._items) >= self._limit:
+            raise QueueFull(f"{self._limit} pieces wait for the extensions that wrap them, the limit: say less at once")
         self._items.append(item)
         self._arrived.set()
         self.spoke = True
-        if self._pump is None:
+        if self._pump is None or self._pump.done():
+            self._ended = False
             self._pump = asyncio.get_running_loop().create_task(self._run(), name="studio-relay wrap_reply")
 
     async def flush(self) -> None:
@@ -146,50 +176,72 @@ class WrappedVoice(Voice):
             self._ended = True
             self._arrived.set()
             await asyncio.wait({self._pump})
-            self._pump, self._ended = None, False
         self._close_cycle()
         if self._error is not None:
             raise self._error
 
     def stop(self, why: ProtocolError, *, drop: bool) -> None:
         super().stop(why, drop=drop)
+        self._stop_wrapping()
+
+    def cut(self) -> None:
+        super().cut()
+        self._stop_wrapping()
+
+    def _stop_wrapping(self) -> None:
         self._items.clear()
         if self._pump is not None:
-            self._pump.cancel()
+            abandon(self._pump)
+            self._pump = None
 
     async def _run(self) -> None:
         try:
             while (item := await self._next()) is not None:
                 if _is_plain(item):
                     await self._speak(self._text_from(item))
+                    await self._skip_text()
                 elif isinstance(item, Text):
                     await self._speak(_only(item), options=item)
                 else:
                     self._write(item)
+        except CallEnded:
+            pass  # what is said after end() is dropped, and that is no failure
         except PluginError as error:
             self._error = error
-        except Exception as error:
-            self._error = PluginError(f"wrap_reply: {type(error).__name__}: {error}")
+            self.wire.wake()
+        except ProtocolError as error:
+            self._error = PluginError(f"wrap_reply: {error}")
+            self.wire.wake()
 
     async def _next(self) -> Item | None:
         while not self._items:
             if self._ended:
                 return None
             self._arrived.clear()
+            self._starving = True
             await self._arrived.wait()
+            self._starving = False
         self.wire.wake()
         return self._items.popleft()
 
-    async def _speak(self, text: AsyncIterator[str], options: Text | None = None) -> None:
-        async for piece in self._wrap(text):
-            if not isinstance(piece, str):
-                raise PluginError(f"wrap_reply: expected pieces of text, found {type(piece).__name__}")
-            while not self.wire.session.room:
-                await self.wire.changed()
-            if piece:
-                self._write(piece if options is None else structs.replace(options, token=piece))
+    async def _speak(self, text: AsyncGenerator[str, None], options: Text | None = None) -> None:
+        async with aclosing(text), aclosing(self._chain.wrap(text)) as wrapped:
+            async for piece in wrapped:
+                while not self.wire.session.room:
+                    await self.wire.changed()
+                if self.over is not None:
+                    return
+                if piece:
+                    self._write(piece if options is None else structs.replace(options, token=piece))
 
-    async def _text_from(self, first: Item) -> AsyncIterator[str]:
+    async def _skip_text(self) -> None:
+        """An extension that stopped before the end of a run of text has dropped the rest of it."""
+        rest = await self._next()
+        if rest is not None:
+            async for _ in self._text_from(rest):
+                pass
+
+    async def _text_from(self, first: Item) -> AsyncGenerator[str, None]:
         """Text until something else comes, which is put back for its own turn."""
         item: Item | None = first
         while item is not None:
@@ -200,7 +252,7 @@ class WrappedVoice(Voice):
             item = await self._next()
 
 
-async def _only(text: Text) -> AsyncIterator[str]:
+async def _only(text: Text) -> AsyncGenerator[str, None]:
     yield text.token
 
 

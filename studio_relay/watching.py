@@ -25,7 +25,7 @@ class Watcher:
     An extension (`set_aside`) that failed three times is left out for the rest of the call.
     """
 
-    __slots__ = ("_failures", "_limit", "_queue", "_seconds", "_task", "plugin")
+    __slots__ = ("_failures", "_limit", "_overflowed", "_queue", "_seconds", "_task", "plugin")
 
     def __init__(self, plugin: Plugin, *, seconds: float, limit: int) -> None:
         self.plugin = plugin
@@ -34,6 +34,7 @@ class Watcher:
         self._queue: deque[tuple[Hook, Mapping[str, Any]]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
+        self._overflowed = False
 
     def watch(self, name: str, arguments: Mapping[str, Any]) -> None:
         """Call the hook `name`, if the plugin has it, when the hooks before it are done."""
@@ -41,11 +42,17 @@ class Watcher:
         if hook is None or self._is_set_aside():
             return
         if len(self._queue) >= self._limit:
-            self._failed(hook, PluginError(f"{hook}: {self._limit} events wait for it already; this one is left out"))
+            self._overflow(hook)
             return
         self._queue.append((hook, arguments))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work(), name=f"studio-relay {self.plugin.name}")
+
+    def _overflow(self, hook: Hook) -> None:
+        """Named once until the plugin has caught up: what floods a hook must not flood the log."""
+        if not self._overflowed:
+            self._overflowed = True
+            self._failed(hook, PluginError(f"{hook}: {self._limit} events wait for it already; more are left out"))
 
     async def finish(self, seconds: float) -> None:
         """Give the hooks that wait `seconds` to be done, then drop them."""
@@ -69,6 +76,7 @@ class Watcher:
                 await self._call(hook, arguments, self._seconds)
         finally:
             self._task = None
+            self._overflowed = False
 
     async def _call(self, hook: Hook, arguments: Mapping[str, Any], seconds: float) -> None:
         try:
@@ -88,14 +96,14 @@ class Watcher:
         return self.plugin.kind == "extension" and self._failures >= _FAILURES_ALLOWED
 
 
-def log_failure(hook: Hook, error: Exception) -> None:
+def log_failure(hook: Hook, error: BaseException) -> None:
     """Name the plugin whose hook failed. The words of a stranger's exception may be a caller's: debug level only."""
     what = str(error) if isinstance(error, RelayError) else f"{type(error).__name__} {_place(error)}"
     log.error("plugin %s failed in %s: %s", hook.plugin, hook.name, what)
     log.debug("the failure of plugin %s in full", hook.plugin, exc_info=error)
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return "(set STUDIO_RELAY_LOG_LEVEL=debug for its words)"

@@ -1,19 +1,209 @@
-"""What every test starts from: an environment without our settings, and no event loop left lying about."""
+"""What every test gets: a clean environment, no outside plugins, no network; and a conversation without a server."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
-# On Python 3.11 pytest-asyncio asks for "the current loop" before its first test, which makes one that nobody
-# closes; with warnings as errors it fails some later, innocent test. Saying that there is none prevents it.
+from studio_relay import plugins as plugins_module
+from studio_relay.dispatch import Conversation, Dispatcher
+from studio_relay.plugins import BUILT_IN, Plugins, assemble, load_plugins, plugin
+from studio_relay.settings import PluginSettings
+from studio_relay.store import MemoryStore, SessionStore
+
+# On Python 3.11 pytest's async plugins ask for "the current loop" around sync tests too, which makes one that
+# nobody closes; with warnings as errors it fails some later, innocent test. Saying that there is none prevents it.
 asyncio.set_event_loop(None)
+
+SETUP: dict[str, Any] = {
+    "type": "setup",
+    "sessionId": "VX00000000000000000000000000000001",
+    "callSid": "CA00000000000000000000000000000001",
+    "accountSid": "AC00000000000000000000000000000000",
+    "from": "+15550100001",
+    "to": "+15550100002",
+    "direction": "inbound",
+    "callType": "PSTN",
+    "callStatus": "RINGING",
+    "customParameters": {},
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "outside_plugins: plugins that are installed may be loaded in this test")
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the machine the tests run on reaches a test."""
-    for name in [name for name in os.environ if name.startswith(("STUDIO_RELAY_", "TWILIO_"))]:
-        monkeypatch.delenv(name)
+    """No setting of the machine reaches a test."""
+    for name in os.environ:
+        if name.upper().startswith(("STUDIO_RELAY_", "TWILIO_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_outside_plugins(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what comes with studio-relay is found, unless a test is marked `outside_plugins`."""
+    if request.node.get_closest_marker("outside_plugins"):
+        return
+    entries = plugins_module._entries
+
+    def own_entries(*arguments: Any) -> list[Any]:
+        return [entry for entry in entries(*arguments) if entry.dist is not None and entry.dist.name == BUILT_IN]
+
+    monkeypatch.setattr(plugins_module, "_entries", own_entries)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but this machine can be reached."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+            raise AssertionError(f"a test tried to reach {address[0]}; tests reach this machine only")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Talk:
+    """A conversation as its socket sees it: frames go in, what is sent is kept in `frames`.
+
+    While `reading` is false nothing is taken from the conversation, as by a client that does not read.
+    """
+
+    def __init__(self, plugins: Plugins, store: SessionStore, settings: PluginSettings, agent: str) -> None:
+        desk = Dispatcher(plugins=plugins, settings=settings, store=store, default_agent=plugins.agents[agent])
+        self.conversation = Conversation(desk)
+        self.frames: list[dict[str, Any]] = []
+        self.times: list[float] = []
+        self.reading = True
+        self._loop = asyncio.get_running_loop()
+        self._words = asyncio.Event()
+        self.conversation.writer = self
+        self._task = self._loop.create_task(self._write())
+
+    # What a conversation asks of whoever writes (voice.Writer).
+
+    @property
+    def busy(self) -> bool:
+        return not self.reading
+
+    def time(self) -> float:
+        return self._loop.time()
+
+    def wake(self) -> None:
+        self._words.set()
+
+    async def transmit(self, text: str) -> None:
+        self.frames.append(json.loads(text))
+        self.times.append(self._loop.time())
+
+    async def _write(self) -> None:
+        session = self.conversation.session
+        while True:
+            while self.reading and (text := session.next_text(self._loop.time())) is not None:
+                await self.transmit(text)
+            self.conversation.sent()
+            self._words.clear()
+            await self._words.wait()
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+    def receive(self, frame: dict[str, Any] | str | bytes) -> None:
+        """Hand over one frame and let nothing else happen."""
+        self.conversation.receive(json.dumps(frame) if isinstance(frame, dict) else frame)
+
+    async def settle(self) -> None:
+        """Let everything happen that needs no time."""
+        for _ in range(60):
+            await asyncio.sleep(0)
+
+    async def setup(self, **fields: Any) -> None:
+        self.receive(SETUP | fields)
+        await self.settle()
+
+    async def prompt(self, text: str, *, last: bool = True) -> None:
+        self.receive({"type": "prompt", "voicePrompt": text, "lang": "en-US", "last": last})
+        await self.settle()
+
+    async def press(self, digits: str) -> None:
+        for digit in digits:
+            self.receive({"type": "dtmf", "digit": digit})
+        await self.settle()
+
+    async def interrupt(self, heard: str = "") -> None:
+        self.receive({"type": "interrupt", "utteranceUntilInterrupt": heard, "durationUntilInterruptMs": "100"})
+        await self.settle()
+
+    async def close(self, code: int | None = 1000) -> None:
+        await self.conversation.closed(code)
+        await self.settle()
+
+    @property
+    def words(self) -> str:
+        """All that was sent to be spoken."""
+        return "".join(frame["token"] for frame in self.frames if frame["type"] == "text")
+
+    @property
+    def cycles(self) -> list[str]:
+        """The talk cycles that were closed, and what was sent of an open one."""
+        cycles = [""]
+        for frame in self.frames:
+            if frame["type"] == "text":
+                cycles[-1] += frame["token"]
+                cycles += [""] if frame["last"] else []
+        return cycles if cycles[-1] else cycles[:-1]
+
+    @property
+    def ends(self) -> list[Any]:
+        """The handoffs of every `end` that was sent; None for one without."""
+        ends = [frame for frame in self.frames if frame["type"] == "end"]
+        return [json.loads(end["handoffData"]) if "handoffData" in end else None for end in ends]
+
+
+@pytest.fixture
+async def talk() -> AsyncIterator[Callable[..., Talk]]:
+    """Makes conversations with an agent and extensions, given as objects or classes."""
+    made: list[Talk] = []
+
+    def make(agent: Any, *extensions: Any, store: SessionStore | None = None, **settings: Any) -> Talk:
+        agents = [plugin(agent, name="agent", kind="agent")]
+        others = [plugin(e, name=f"extension-{i}", kind="extension") for i, e in enumerate(extensions)]
+        made.append(
+            Talk(assemble([*agents, *others]), store or MemoryStore(), PluginSettings(**settings), agent="agent")
+        )
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.conversation.closed(None)
+        one.stop()
+
+
+@pytest.fixture
+def setup_frame() -> dict[str, Any]:
+    """A setup of a synthetic call."""
+    return dict(SETUP)
+
+
+@pytest.fixture
+def built_in() -> Plugins:
+    """The plugins that come with studio-relay."""
+    return load_plugins(outside=False)

@@ -70,14 +70,15 @@ class RelayConnection(ASGIWebsocketConnection):
 
     async def __call__(self, receive: Any, send: Any) -> None:
         socket = Socket(receive, send)
-        self.scope[SCOPE_KEY] = socket  # type: ignore[typeddict-unknown-key]
+        self.scope[SCOPE_KEY] = socket  # type: ignore[literal-required]
         await self.handle_websocket(self._create_websocket_from_scope(send), send)
 
     async def handle_websocket(self, websocket: Any, send: Any) -> None:
         """As Quart does, but a handler that accepted the socket closes it too."""
         response = await self.app.handle_websocket(websocket)
         if response is not None:
-            await _refuse(send, response.status_code, await response.get_data(as_text=False), self.scope)
+            body: bytes = await response.get_data(as_text=False)  # type: ignore[misc]  # ours are Quart's, not Werkzeug's
+            await _refuse(send, response.status_code, body, self.scope)
 
 
 async def _refuse(send: Send, status: int, body: bytes, scope: Any) -> None:
