@@ -135,6 +135,10 @@ def _seconds(value: Any, default: float) -> float:
 
 
 async def _relay(run: Execution, widget: Widget) -> Outcome:
+    """A real session; or, where the script answers for the relay too, what it says."""
+    answer = run.caller.answer(widget.name)
+    if answer is not None:
+        return _relay_answered(run, widget, answer)
     attributes = {
         key: run.property(widget, key)
         for key in widget.properties
@@ -148,6 +152,22 @@ async def _relay(run: Execution, widget: Widget) -> Outcome:
             parameters=_pairs(run, widget),
             call=run.call_parameters(),
         )
+    )
+    run.note_session(widget, outcome)
+    return _relay_ended(run, outcome)
+
+
+def _relay_answered(run: Execution, widget: Widget, answer: Mapping[str, Any]) -> Outcome:
+    """`event` is `success`, `failed`, or `completed` for a caller who hung up; `HandoffData` is a text."""
+    event = str(answer.get("event", "success"))
+    if event != "completed":
+        _check_event(run, widget, event)
+    handoff = answer.get("HandoffData")
+    outcome = RelayOutcome(
+        status="ended" if event == "success" else "completed" if event == "completed" else "failed",
+        session_id=str(answer.get("SessionId", "VX" + "0" * 32)),
+        duration_ms=0,
+        handoff_data=None if handoff is None else str(handoff),
     )
     run.note_session(widget, outcome)
     return _relay_ended(run, outcome)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -78,7 +79,7 @@ def test_boxes_of_any_graph_do_not_overlap(names: int, arcs: int, seed: int) -> 
     flow = random_flow(names, arcs, seed)
     placed = layered(flow)
     boxes = sorted(placed.centres.values(), key=lambda p: (p[1], p[0]))
-    for (x1, y1), (x2, y2) in zip(boxes, boxes[1:], strict=False):
+    for (x1, y1), (x2, y2) in pairwise(boxes):
         assert y2 - y1 > HEIGHT or x2 - x1 > WIDTH + GAP_X - 0.01
     assert all(0 < x < placed.width and 0 < y < placed.height for x, y in boxes)
     ElementTree.fromstring(svg(flow))
