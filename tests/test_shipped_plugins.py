@@ -76,6 +76,7 @@ def test_its_tests_use_public_names_only(folder: Path) -> None:
                 assert module == "studio_relay" or module.startswith((*ALLOWED_IN_TESTS, own)), (path.name, module)
 
 
+@pytest.mark.outside_plugins
 @every_folder
 def test_it_is_installed_and_loads_without_a_warning(folder: Path) -> None:
     names = set(entries_of(folder))
@@ -88,6 +89,7 @@ def test_it_is_installed_and_loads_without_a_warning(folder: Path) -> None:
     assert [plugin.warnings for plugin in loaded] == [()] * len(loaded)
 
 
+@pytest.mark.outside_plugins
 @every_folder
 def test_its_settings_are_documented(folder: Path) -> None:
     from pydantic_settings import BaseSettings
