@@ -16,7 +16,8 @@ from studio_relay.testing.replay_twilio import replay_as_twilio
 
 URL = "wss://relay.example.test/relay"
 TWIML = (
-    '<Response><Connect action="https://relay.example.test/action"><ConversationRelay url="wss://relay.example.test/relay" '
+    '<Response><Connect action="https://relay.example.test/action">'
+    '<ConversationRelay url="wss://relay.example.test/relay" '
     'welcomeGreeting="Hello there." dtmfDetection="true" partialPrompts="true" '
     'events="speaker-events tokens-played"/></Connect></Response>'
 )
@@ -109,16 +110,12 @@ def test_a_missing_frame_is_noticed(serve: Any, tmp_path: Path) -> None:
     [
         ('{"ms":0,"dir":"in","session":1,"frame":{"type":"prompt","voicePrompt":"a","last":true}}', 1, "setup"),
         ('{"ms":0,"dir":"out","session":1,"frame":{"type":"end"}}', 1, "no `setup`"),
-        ('{"ms":0,"dir":"in","session":1,"frame":{"type":"setup"}}\n{"ms":', None, None),
         ('{"ms":0,\n{"ms":1}', 1, None),
     ],
 )
-def test_an_impossible_recording_says_where(tmp_path: Path, text: str, line: int | None, says: str | None) -> None:
+def test_an_impossible_recording_says_where(tmp_path: Path, text: str, line: int, says: str | None) -> None:
     path = tmp_path / "call.jsonl"
     path.write_text(text + "\n", encoding="utf-8")
-    if line is None:
-        assert replay_as_application(path).ok
-        return
     with pytest.raises(RecordingError, match=says) as refused:
         replay_as_application(path)
     assert refused.value.line == line
@@ -173,16 +170,9 @@ def test_text_can_be_left_out_of_account(serve: Any, tmp_path: Path) -> None:
 
 def test_a_server_that_says_nothing_or_too_much(serve: Any, tmp_path: Path) -> None:
     path = record(serve(desk), tmp_path)
-    silent, chatty = (
-        serve(lambda f: []),
-        serve(
-            lambda f: (
-                [*desk(f), {"type": "sendDigits", "digits": "1"}]
-                if f["type"] == "dtmf" and f["digit"] == "#"
-                else desk(f)
-            )
-        ),
-    )
+    keys = {"type": "sendDigits", "digits": "1"}
+    silent = serve(lambda frame: [])
+    chatty = serve(lambda frame: [*desk(frame), keys] if frame.get("digit") == "#" else desk(frame))
     missing, extra = against(path, silent).difference, against(path, chatty).difference
     assert missing is not None
     assert missing.kind == "missing"
