@@ -16,6 +16,7 @@ import click
 from studio_relay import __version__
 
 COMMANDS: Mapping[str, str] = {
+    "demo": "demo",
     "serve": "serve",
 }
 """Each command's module within this package; the module's `command` is the command."""

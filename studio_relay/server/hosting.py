@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from quart import Quart
@@ -44,7 +45,13 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def serve_on(app: Quart, listener: socket.socket, until: Callable[[], Awaitable[None]]) -> None:
+async def serve_on(
+    app: Quart,
+    listener: socket.socket,
+    until: Callable[[], Awaitable[None]],
+    *,
+    ping_seconds: float | None = PING_SECONDS,
+) -> None:
     """Serve `app` on `listener`; `until` is called once calls are taken, and its return stops the server.
 
     Takes the listener over. Raises PluginError when a plugin's on_startup fails.
@@ -56,7 +63,7 @@ async def serve_on(app: Quart, listener: socket.socket, until: Callable[[], Awai
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.websocket_max_message_size = MAX_MESSAGE_BYTES
-    config.websocket_ping_interval = PING_SECONDS
+    config.websocket_ping_interval = ping_seconds
     config.graceful_timeout = _LAST_WORDS_SECONDS
     config.include_server_header = False
     config.errorlog = _host_log()
@@ -65,6 +72,27 @@ async def serve_on(app: Quart, listener: socket.socket, until: Callable[[], Awai
         await serve(app, config, shutdown_trigger=until)
     except LifespanFailureError as error:
         raise PluginError(str(error).partition("'")[2].removesuffix("'")) from None
+
+
+@asynccontextmanager
+async def hosted(app: Quart, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve `app` on `listener` while the block runs, without pings: for callers in the same process."""
+    up, left = asyncio.Event(), asyncio.Event()
+
+    async def until() -> None:
+        up.set()
+        await left.wait()
+
+    serving = asyncio.create_task(serve_on(app, listener, until, ping_seconds=None))
+    starting = asyncio.create_task(up.wait())
+    await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
+    starting.cancel()
+    try:
+        if not serving.done():
+            yield
+    finally:
+        left.set()
+        await serving
 
 
 def _loop_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
