@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 
 _FAILURES_ALLOWED = 2  # replies in a row; then the session ends with relay-agent-failed
 _ERRORS_ALLOWED = 5  # frames of ours that Twilio refused in a row: our encoder is broken
+_HANDOVER_SECONDS = 3.0  # what a call waits for the end of its earlier socket
 _TICK_SECONDS = 0.001  # a shorter wait may be none at all: clocks have their grain
 _ENDED = "the call is ending: nothing more can be said after end()"
 
@@ -100,6 +101,9 @@ class Conversation:
         self._path_agent = path_agent
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        self._predecessor: Conversation | None = None
+        self._followed = False  # a newer socket of the call has taken over
+        self._kept = asyncio.Event()  # what the call remembers is in the store
         self._memory: Memory | None = None
         self._agent: Plugin | None = None
         self._watchers: tuple[Watcher, ...] = ()
@@ -122,6 +126,11 @@ class Conversation:
         self._closed = False
         self._limit_timer: asyncio.TimerHandle | None = None
         self._own_tasks: set[asyncio.Task[Any]] = set()
+
+    def follow(self, other: Conversation) -> None:
+        """Go on from where `other`, an earlier socket of the same call, has got to; that one keeps nothing more."""
+        self._predecessor = other
+        other._followed = True
 
     # ------------------------------------------------------------------------- from the socket
 
@@ -168,22 +177,25 @@ class Conversation:
     # ------------------------------------------------------------------------------- the start
 
     async def _start(self, setup: Setup) -> None:
-        self._memory = await Memory.load(self._desk.store, setup.call_sid)
+        await self._await_predecessor()
+        memory = self._memory = await Memory.load(self._desk.store, setup.call_sid)
         agent = self._agent = self._desk.choose(self._path_agent, setup.custom_parameters)
-        self.session.transcript.offset_ms = self._memory.elapsed_ms
+        self.session.transcript.offset_ms = memory.elapsed_ms
+        self._turns = memory.prompts
         call = Call(
             self,
             setup,
             agent=agent.name,
-            session_number=self._memory.sessions + 1,
+            session_number=memory.sessions + 1,
             language=setup.custom_parameters.get("language", ""),
-            state=self._memory.state,
+            state=memory.state,
         )
         limit, seconds = self._settings.inbound_queue, self._settings.hook_timeout_seconds
         self._watchers = tuple(
             Watcher(plugin, seconds=seconds, limit=limit) for plugin in (*self._desk.plugins.extensions, agent)
         )
-        self._limit_timer = self._loop.call_later(self._settings.call_max_seconds, self._hit_limit)
+        left = self._settings.call_max_seconds - memory.elapsed_ms / 1000
+        self._limit_timer = self._loop.call_later(max(0.0, left), self._hit_limit)
         self.call = call
         self._watch_extensions("on_setup", call=call, setup=setup)
         self._open(call, setup, agent)
@@ -191,6 +203,14 @@ class Conversation:
         for event in held:
             self._dispatch(event, call)
         self._notify()
+
+    async def _await_predecessor(self) -> None:
+        other, self._predecessor = self._predecessor, None
+        if other is not None:
+            try:
+                await asyncio.wait_for(other._kept.wait(), _HANDOVER_SECONDS)
+            except TimeoutError:
+                log.warning("the earlier socket of this call is not wound up yet; what it did last is not known here")
 
     def _open(self, call: Call, setup: Setup, agent: Plugin) -> None:
         hook = agent.hooks.get("on_setup")
@@ -594,9 +614,13 @@ class Conversation:
             voice.stop(CallEnded(_ENDED), drop=True)
         if self._limit_timer is not None:
             self._limit_timer.cancel()
-        end = SessionEnd(reason=self._why(code, end_sent), close_code=code, handoff=self._handoff if end_sent else None)
-        await self._run_on_end(end)
-        await self._remember(ended=True)
+        reason = self._why(code, end_sent)
+        ended = reason not in ("dropped", "draining")  # else the call goes on elsewhere, or soon
+        await self._remember(ended=ended)
+        self._kept.set()
+        await self._run_on_end(SessionEnd(reason=reason, close_code=code, handoff=self._handoff if end_sent else None))
+        if not self._followed:
+            await self._remember(ended=ended)
         for task in list(self._own_tasks):
             task.cancel()
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticSerializationError
 
 from studio_relay.errors import HandoffError
 
@@ -32,7 +34,13 @@ class Handoff(BaseModel):
     whole exceeds `STUDIO_RELAY_MAX_HANDOFF_BYTES`. Field names are snake_case here and camelCase on the wire.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        ser_json_inf_nan="constants",  # refused below, rather than dropped without a word
+    )
 
     reason_code: str
     version: int = 1
@@ -47,7 +55,11 @@ class Handoff(BaseModel):
 
         Raises HandoffError for a code that flows cannot match, a value that is not flat, or too long a text.
         """
-        return wire_text(self.model_dump(by_alias=True, mode="json"), max_bytes)
+        try:
+            members = self.model_dump(by_alias=True, mode="json")
+        except PydanticSerializationError as error:
+            raise HandoffError(f"handoff: expected values that JSON can hold: {error}. Nothing was sent.") from None
+        return wire_text(members, max_bytes)
 
 
 def as_handoff(data: Handoff | Mapping[str, Any], model: type[Handoff] | None = None) -> Handoff:
@@ -97,16 +109,19 @@ def reason_codes(model: type[Handoff]) -> tuple[str, ...]:
 
 def check_codes(codes: tuple[str, ...], owner: str) -> None:
     """Raise HandoffError unless flows can tell `codes` apart: they match substrings (`contains`)."""
-    known = (*codes, *SERVER_CODES)
     for code in codes:
         if not REASON_CODE.fullmatch(str(code)):
             raise HandoffError(
                 f"{owner}: the reason code {code!r} must match {REASON_CODE.pattern}; for example 'call-back'"
             )
-        inside = next((other for other in known if other != code and code in other), None)
-        if inside:
+        if code in SERVER_CODES:
+            raise HandoffError(f"{owner}: the reason code {code!r} is the server's own; choose another word")
+        others = [other for other in (*codes, *SERVER_CODES) if other != code]
+        alike = next((other for other in others if code in other or other in code), None)
+        if alike:
+            part, whole = sorted((code, alike), key=len)
             raise HandoffError(
-                f"{owner}: the reason code {code!r} is part of {inside!r}, and flows that use `contains` "
+                f"{owner}: the reason code {part!r} is part of {whole!r}, and flows that use `contains` "
                 "cannot tell them apart; choose another word"
             )
 
@@ -127,6 +142,10 @@ def _check_members(members: Mapping[str, Any]) -> None:
             raise HandoffError(
                 f"handoff.{name}: expected text, a number or a boolean, found {type(value).__name__}: "
                 "flows read flat values; spread it over several members. Nothing was sent."
+            )
+        if isinstance(value, float) and not isfinite(value):
+            raise HandoffError(
+                f"handoff.{name}: expected a number that JSON can hold, found {value}. Nothing was sent."
             )
 
 
@@ -151,7 +170,8 @@ def _shortened(summary: str, excess: int) -> str:
     if room <= 0 or not kept:
         return ""
     cut = summary[:kept]
-    at_word = cut.rsplit(None, 1)[0] if kept < len(summary) and not summary[kept].isspace() and " " in cut else cut
+    within_word = not (summary[kept : kept + 1].isspace() or cut[-1].isspace())
+    at_word = cut.rsplit(None, 1)[0] if within_word and " " in cut else cut
     return at_word.rstrip() + _ELLIPSIS
 
 

@@ -56,6 +56,11 @@ class Memory:
         """Milliseconds since the first setup of the call; 0 in its first session."""
         return max(0, round((time.time() - self.began_at) * 1000)) if self.sessions else 0
 
+    @property
+    def prompts(self) -> int:
+        """How often the caller has spoken in earlier sessions."""
+        return sum(turn.who == "caller" and not turn.digits for turn in self.turns)
+
     async def save(self, store: SessionStore, call: Call, turns: Sequence[Turn], *, ended: bool) -> None:
         """Keep the call as it is now. A store that fails, or a `call.state` that is not JSON, is logged."""
         value = {

@@ -123,7 +123,7 @@ def load_plugins(*, outside: bool = True, only: Iterable[str] | None = None) -> 
                 continue
             try:
                 found.append(_load(entry, kind))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 failures.append(_failure(entry, kind, error))
     return assemble(found, failures)
 
@@ -150,7 +150,7 @@ def plugin(thing: Any, *, name: str, kind: Kind, package: str = "", version: str
         hooks=hooks,
         package=package,
         version=version,
-        warnings=tuple(_unmarked(thing, hooks)),
+        warnings=(*_unmarked(thing, hooks), *_speechless(kind, hooks)),
     )
 
 
@@ -188,7 +188,7 @@ def _load(entry: EntryPoint, kind: Kind) -> Plugin:
     return plugin(entry.load(), name=entry.name, kind=kind, package=package, version=version)
 
 
-def _failure(entry: EntryPoint, kind: Kind, error: Exception) -> Failure:
+def _failure(entry: EntryPoint, kind: Kind, error: BaseException) -> Failure:
     reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
     package = entry.dist.name if entry.dist else entry.value
     return Failure(name=entry.name, kind=kind, package=package, reason=_one_line(reason))
@@ -253,6 +253,11 @@ def _unmarked(thing: Any, hooks: Mapping[str, Hook]) -> Iterable[str]:
     for name, spec in vars(hookspecs).items():
         if hasattr(spec, "studio_relay_spec") and name not in hooks and callable(getattr(thing, name, None)):
             yield f"{name} is defined without @hookimpl and is never called"
+
+
+def _speechless(kind: Kind, hooks: Mapping[str, Hook]) -> Iterable[str]:
+    if kind == "agent" and not {"on_setup", "on_prompt", "on_dtmf"} & set(hooks):
+        yield "it has none of the hooks on_setup, on_prompt and on_dtmf, so callers will hear nothing from it"
 
 
 def _in_order(extensions: list[Plugin]) -> tuple[Plugin, ...]:

@@ -11,11 +11,15 @@ from studio_relay.protocol.messages import Setup
 
 @dataclass(eq=False, kw_only=True)
 class Live:
-    """A socket that is served, and its setup once it came. `drop` closes it from our side."""
+    """A socket that is served, and its setup once it came. `drop` closes it from our side.
+
+    `over` is true once it is closed or being closed, while its session is still being wound up.
+    """
 
     conversation: Conversation
     drop: Callable[[str], None]
     setup: Setup | None = None
+    over: bool = False
 
 
 @dataclass(kw_only=True)
@@ -45,25 +49,23 @@ class Registry:
     def admit(self, live: Live, setup: Setup) -> str | None:
         """Bind a socket to its call. Returns why it must be refused, or None.
 
-        A second socket for a live call wins only as the same session of the same people (design.md, section 9);
-        the first is dropped then.
+        A second socket for a live call wins only if it is of the same people, and the first is dead or of the same
+        session (design.md, section 9); the first is dropped then, and the second goes on from where it was.
         """
         if self.account_sid is not None and setup.account_sid != self.account_sid:
             return "the setup names another account than TWILIO_ACCOUNT_SID"
         other = self._calls.get(setup.call_sid)
         if other is not None and other.setup is not None:
-            if not _is_same_session(other.setup, setup):
+            if not _may_follow(other, other.setup, setup):
                 return "another live session has this call already, and this one does not agree with it"
-            other.drop("a newer socket of the same session")
+            live.conversation.follow(other.conversation)
+            if not other.over:
+                other.drop("a newer socket of the same session")
         live.setup = setup
         self._calls[setup.call_sid] = live
         return None
 
 
-def _is_same_session(one: Setup, other: Setup) -> bool:
-    return (one.session_id, one.account_sid, one.from_, one.to) == (
-        other.session_id,
-        other.account_sid,
-        other.from_,
-        other.to,
-    )
+def _may_follow(first: Live, one: Setup, other: Setup) -> bool:
+    same_people = (one.account_sid, one.from_, one.to) == (other.account_sid, other.from_, other.to)
+    return same_people and (first.over or one.session_id == other.session_id)

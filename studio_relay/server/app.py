@@ -51,8 +51,12 @@ class Relay:
         self._watchdog = Watchdog()
         self._watchdog.start()
         self._report()
-        for plugin in self._all_plugins():
-            await self._run(plugin, "on_startup", settings=self.desk.settings)
+        try:
+            for plugin in self._all_plugins():
+                await self._run(plugin, "on_startup", settings=self.desk.settings)
+        except PluginError:
+            self._watchdog.stop()
+            raise
 
     async def stop(self) -> None:
         """Run on_shutdown of every plugin and let go of the store."""

@@ -22,7 +22,7 @@ from studio_relay.server.writer import Writer
 
 log = logging.getLogger(__name__)
 
-_POLICY, _NORMAL, _GOING_AWAY = 1008, 1000, 1001
+_NORMAL, _GOING_AWAY, _POLICY, _FAULT = 1000, 1001, 1008, 1011
 
 
 class Connection:
@@ -44,7 +44,7 @@ class Connection:
         )
         self._conversation.admit = self._admit
         self._conversation.on_refusal = partial(self._stop, _POLICY)
-        self._live = Live(conversation=self._conversation, drop=partial(self._stop, _NORMAL))
+        self._live = Live(conversation=self._conversation, drop=self._drop)
         self._task: asyncio.Task[None] | None = None
         self._stopping: Closed | None = None
         self._setup_timer: asyncio.TimerHandle | None = None
@@ -53,16 +53,20 @@ class Connection:
     async def run(self) -> None:
         """Serve the socket. Returns when it is closed and everybody has been told."""
         self._task = asyncio.current_task()
-        await self._socket.accept()
         self._registry.add(self._live)
-        self._setup_timer = self._loop.call_later(self._settings.setup_timeout_seconds, self._no_setup)
         cancelled = False
         try:
+            await self._socket.accept()
+            self._setup_timer = self._loop.call_later(self._settings.setup_timeout_seconds, self._no_setup)
             closed = await self._read()
         except asyncio.CancelledError:
             closed, cancelled = self._stopping or Closed(None), self._stopping is None
             if self._task is not None and not cancelled:
                 self._task.uncancel()
+        except Exception as error:  # a fault of ours or of the host's must not cost anybody on_end
+            log.error("the socket could not be served on: %s", type(error).__name__)
+            log.debug("the failure in full", exc_info=error)
+            closed = self._stopping = Closed(_FAULT, "internal error")
         finally:
             self._writer.stop()
         await self._finish(closed)
@@ -114,8 +118,13 @@ class Connection:
         self._conversation.reason = "dropped"
         self._stop(_GOING_AWAY, "not reading")
 
+    def _drop(self, why: str) -> None:
+        self._conversation.reason = self._conversation.reason or "dropped"
+        self._stop(_NORMAL, why)
+
     def _stop(self, code: int, reason: str) -> None:
         """Close from our side: the reader is interrupted, wherever it waits."""
+        self._live.over = True
         if self._stopping is None and self._task is not None:
             self._stopping = Closed(code, reason)
             self._task.cancel()
@@ -131,6 +140,7 @@ class Connection:
 
     async def _finish(self, closed: Closed) -> None:
         """Tell the conversation, even while the host is cancelling us."""
+        self._live.over = True
         for timer in (self._setup_timer, self._close_timer):
             if timer is not None:
                 timer.cancel()
