@@ -29,7 +29,8 @@ class Chunk(NamedTuple):
 
 def squeeze(text: str) -> str:
     """`text` without what is not compared with what was played: white space and control characters."""
-    return _INAUDIBLE.sub("", text)
+    words = "".join(text.split())
+    return words if words.isprintable() else _INAUDIBLE.sub("", words)
 
 
 def prefix_of(text: str, length: int) -> str:

@@ -82,7 +82,7 @@ class Speech:
 
     def heard_text(self) -> str:
         """The part of the sent text that was heard: a prefix of it."""
-        return prefix_of(self.text, self.heard)
+        return self.text if self.heard >= len(self.squeezed) else prefix_of(self.text, self.heard)
 
     def guess(self, heard: int) -> None:
         """By estimate, this much was heard."""

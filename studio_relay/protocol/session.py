@@ -299,19 +299,17 @@ class Session:
 
         None when it has to be queued with say(): others wait, it is the first of its cycle, or it is too long.
         """
-        current = self._cycles.get(cycle)
-        if (
-            current is None
-            or current.finished
-            or self._waiting
-            or not current.queued
-            or self._wire[0] is not current
-            or type(token) is not str
-            or not token.isascii()
-            or len(token) * 4 > self._options.max_token_bytes
-        ):
+        # Every token of a stream comes this way, so nothing is done twice here and nothing is called in vain.
+        if self._waiting or not self._wire or type(token) is not str or not token.isascii():
             return None
-        return self._emit_plain(current, token, False, now)
+        current = self._wire[0]
+        if current.number != cycle or current.finished or len(token) * 4 > self._options.max_token_bytes:
+            return None
+        if current.speech.preemptible:
+            self._change_speech(current, preemptible=False)
+        current.closer = _CLOSER
+        self.playback.sent(current.speech, token, now)
+        return dump_text(token, False)
 
     def send(self, cycle: int, message: Outgoing | Raw) -> None:
         """Queue any other message, or text with options, in its place within a talk cycle.

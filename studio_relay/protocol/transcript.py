@@ -90,7 +90,7 @@ class Transcript:
             who="agent",
             text=text,
             at_ms=self._ms(speech.sent_at),
-            sent=speech.text if squeeze(text) != speech.squeezed else None,
+            sent=None if text is speech.text or squeeze(text) == speech.squeezed else speech.text,
             estimated=speech.estimated or not self._playback.reported,
         )
 

@@ -10,7 +10,9 @@ import asyncio
 from typing import Any
 
 import msgspec
-from bench_agent import tokens
+from bench_agent import on_prompt
+
+from studio_relay import Prompt
 
 
 class Text(msgspec.Struct, tag="text", tag_field="type"):
@@ -47,16 +49,17 @@ async def call(receive: Any, send: Any) -> None:
     while (event := await receive())["type"] == "websocket.receive":
         frame = decode(event["text"])
         if frame["type"] == "prompt":
-            reply = asyncio.create_task(answer(int(frame["voicePrompt"]), send))
+            prompt = Prompt(type="prompt", raw=frame, voice_prompt=frame["voicePrompt"])
+            reply = asyncio.create_task(answer(prompt, send))
         elif frame["type"] == "interrupt" and reply is not None:
             reply.cancel()
     if reply is not None:
         reply.cancel()
 
 
-async def answer(count: int, send: Any) -> None:
+async def answer(prompt: Prompt, send: Any) -> None:
     sent = 0
-    async for token in tokens(count):
+    async for token in on_prompt(prompt):
         await send({"type": "websocket.send", "text": encode(Text(token=token, last=False)).decode()})
         sent += 1
         if not sent % 32:
