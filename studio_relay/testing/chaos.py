@@ -97,7 +97,7 @@ async def run_chaos(line: Line, url: str, chaos: ChaosCall) -> ChaosReport:
     caller = ScriptedCaller(chaos.script, clock)
     troubled = replace(
         line,
-        transport=FaultyTransport(line.transport, chaos.plan, clock),
+        transport=FaultyTransport(line.transport, chaos.plan),
         rates=DrawnRates(chaos.seed),
         seed=("chaos", chaos.seed) if line.seed is None else line.seed,
     )

@@ -122,12 +122,15 @@ def fault_plans(*, kinds: tuple[FaultKind, ...] = KINDS) -> SearchStrategy[Fault
 
 
 class FaultyTransport:
-    """A transport over which the plan's faults happen, counted anew on each socket; drops happen once."""
+    """A transport over which the plan's faults happen, counted anew on each socket; drops happen once.
 
-    def __init__(self, transport: Transport, plan: FaultPlan, clock: Clock) -> None:
+    `speed` is that of the call: its milliseconds are those of the faults.
+    """
+
+    def __init__(self, transport: Transport, plan: FaultPlan, *, speed: float = 1.0) -> None:
         self._transport = transport
         self._plan = plan
-        self._clock = clock
+        self._speed = speed
         self._dropped = False
 
     async def connect(self, url: str, headers: Mapping[str, str]) -> Socket:
@@ -136,7 +139,7 @@ class FaultyTransport:
         if self._dropped:
             plan = FaultPlan(tuple(fault for fault in plan.faults if fault.kind != "drop"))
         self._dropped = True
-        return _FaultySocket(await self._transport.connect(url, headers), plan, self._clock)
+        return _FaultySocket(await self._transport.connect(url, headers), plan, Clock(speed=self._speed))
 
     async def request(
         self,

@@ -5,6 +5,7 @@ Only text and requests are moved here; what they say is the business of `studio_
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
 CONNECT_TIMEOUT_SECONDS = 10.0
+UNREAD_SECONDS = 10.0
+"""A server that does not read for so long is dropped."""
 REFUSAL_EXCERPT = 2000
 
 
@@ -166,9 +169,12 @@ class _NetSocket:
         from websockets.exceptions import ConnectionClosed
 
         try:
-            await self._connection.send(text)
+            async with asyncio.timeout(UNREAD_SECONDS):
+                await self._connection.send(text)
         except ConnectionClosed:
             return
+        except TimeoutError:
+            await self.abort()
 
     async def receive(self) -> str | bytes | Closed:
         from websockets.exceptions import ConnectionClosed
