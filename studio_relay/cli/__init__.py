@@ -18,6 +18,7 @@ from studio_relay import __version__
 COMMANDS: Mapping[str, str] = {
     "demo": "demo",
     "serve": "serve",
+    "call": "call",
 }
 """Each command's module within this package; the module's `command` is the command."""
 

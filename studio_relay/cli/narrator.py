@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 from studio_relay.testing.twilio import LiveEvent
@@ -31,6 +32,7 @@ class Narrator:
         self._show_caller = show_caller
         self._label = ""  # of the open line
         self._column = 0
+        self._space = False
         self._held: LiveEvent | None = None
         self._cut = False
         self._timer: asyncio.TimerHandle | None = None
@@ -49,14 +51,23 @@ class Narrator:
             self._show(event)
 
     def say(self, who: str, text: str) -> None:
-        """Words of somebody; they join the line that is open, if it is theirs."""
-        for word in printable(text).split():
-            if who != self._label:
-                self._open(who)
-            if self._column > _LABEL and self._column + 1 + len(word) > self._width:
-                self._new_line()
-            space = " " if self._column > _LABEL else ""
-            self._write(space + word, _STYLES[who])
+        """Whole words of somebody; they join the line that is open, if it is theirs."""
+        self.stream(who, f" {text} ")
+
+    def stream(self, who: str, text: str) -> None:
+        """Words of somebody in pieces that may end anywhere, within a word too."""
+        for part in re.findall(r"\s+|\S+", text):
+            if part.isspace():
+                self._space = True
+            elif word := printable(part).strip():
+                self._put(who, word)
+
+    def caller(self, event: LiveEvent) -> None:
+        """What the caller does, where it is not on the screen already."""
+        if self._show_caller:
+            self._label = ""
+            self.say("keys" if event.kind == "digits" else "caller", event.text)
+            self._space = True
 
     def note(self, text: str) -> None:
         """A line of our own."""
@@ -104,9 +115,19 @@ class Narrator:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if event is not None and self._show_caller:
-            self._label = ""
-            self.say("keys" if event.kind == "digits" else "caller", event.text)
+        if event is not None:
+            self.caller(event)
+
+    def _put(self, who: str, word: str) -> None:
+        if who != self._label:
+            self._open(who)
+        elif self._space:
+            if self._column + 1 + len(word) > self._width:
+                self._new_line()
+            else:
+                self._write(" ", "")
+        self._space = False
+        self._write(word, _STYLES[who])
 
     def _open(self, who: str) -> None:
         if self._column:

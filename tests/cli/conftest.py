@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,25 @@ def program() -> Callable[..., subprocess.CompletedProcess[str]]:
 def environment() -> Callable[..., Mapping[str, str]]:
     """The environment of this test with some variables set."""
     return lambda **variables: {**os.environ, **variables}
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[..., str]]:
+    """Starts `studio-relay serve` on a free port; returns the URL of its relay."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, **variables: str) -> str:
+        command = [sys.executable, "-m", "studio_relay", "serve", "--port", "0", "--json", *arguments]
+        environment = {**os.environ, **variables}
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+        )
+        started.append(process)
+        assert process.stdout is not None
+        url: str = json.loads(process.stdout.readline())["local_relay_url"]
+        return url
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate(timeout=SECONDS)

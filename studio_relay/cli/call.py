@@ -1,0 +1,180 @@
+"""`studio-relay call`: one simulated call to any server, from a script or from the keyboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from studio_relay.testing.attributes import RelayAttributes
+    from studio_relay.testing.relay import Line
+    from studio_relay.testing.run import Run
+    from studio_relay.testing.script import Script, Step
+
+DEFAULT_URL = "ws://127.0.0.1:8080/relay"
+DEFAULT_TOKEN = "TWILIO_AUTH_TOKEN"
+
+
+def _pairs(separator: str, example: str) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], dict[str, str]]:
+    """A click callback that reads `NAME<separator>VALUE`, any number of times."""
+
+    def read(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+        pairs = {}
+        for value in values:
+            name, found, rest = value.partition(separator)
+            if not found or not name.strip():
+                raise click.BadParameter(f"expected {example}, found {value!r}", ctx, option)
+            pairs[name.strip()] = rest.strip()
+        return pairs
+
+    return read
+
+
+@click.command("call")
+@click.argument("url", default=DEFAULT_URL)
+@click.option(
+    "--script",
+    "script_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Act out a caller script instead of the keyboard.",
+)
+@click.option("--sign-as", metavar="WSS_URL", help="Sign this URL: the public one of a server behind a proxy.")
+@click.option(
+    "--auth-token-env",
+    "token_name",
+    metavar="NAME",
+    help=f"The variable that holds the token to sign with.  [default: {DEFAULT_TOKEN}]",
+)
+@click.option(
+    "--header", "headers", multiple=True, metavar="K:V", callback=_pairs(":", "NAME:VALUE"), help="On the upgrade."
+)
+@click.option(
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="K=V",
+    callback=_pairs("=", "NAME=VALUE"),
+    help="Custom parameter.",
+)
+@click.option("--from", "from_", metavar="NUMBER", help="Who calls.")
+@click.option("--to", metavar="NUMBER", help="Who is called.")
+@click.option("--widget", is_flag=True, help="Call as Studio's widget does: no keys, no events.")
+@click.option("--speed", type=click.FloatRange(0.1, 100), default=1.0, show_default=True, help="Times real time.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run as JSON, and nothing else.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    url: str,
+    script_path: Path | None,
+    sign_as: str | None,
+    token_name: str | None,
+    headers: dict[str, str],
+    parameters: dict[str, str],
+    from_: str | None,
+    to: str | None,
+    widget: bool,
+    speed: float,
+    as_json: bool,
+) -> None:
+    """Call a ConversationRelay server and talk to it.
+
+    URL is its ws:// or wss:// address, or the http(s):// address that answers a call with TwiML. Type what the
+    caller says, /help for what else a caller can do. What stands on a pipe is said in turn.
+    """
+    import asyncio
+    from dataclasses import replace
+
+    from studio_relay.cli.errors import FOUND_WRONG
+    from studio_relay.testing.attributes import RelayAttributes
+    from studio_relay.testing.relay import Line
+    from studio_relay.testing.script import Script, load_script
+    from studio_relay.testing.transport import NetTransport
+
+    _check_url(url)
+    line = Line(transport=NetTransport(), auth_token=_token(token_name), sign_as=sign_as, headers=headers)
+    attributes = RelayAttributes(mode="widget") if widget else RelayAttributes.full()
+    script = load_script(script_path) if script_path else Script(name="keyboard")
+    call = replace(script.call, from_=from_ or script.call.from_, to=to or script.call.to)
+    script = replace(script, call=replace(call, parameters={**call.parameters, **parameters}))
+    if script_path or as_json:
+        if not script_path:
+            script = replace(script, steps=_typed_steps())
+        ok = asyncio.run(_scripted(line, url, script, attributes, speed, as_json))
+    else:
+        ok = asyncio.run(_keyboard(line, url, script, attributes, speed))
+    if not ok:
+        ctx.exit(FOUND_WRONG)
+
+
+def _check_url(url: str) -> None:
+    if not url.startswith(("ws://", "wss://", "http://", "https://")):
+        raise click.UsageError(
+            f"expected a ws://, wss://, http:// or https:// URL, found {url!r}; such as {DEFAULT_URL}"
+        )
+
+
+def _token(name: str | None) -> str | None:
+    """The token of the environment, else of `.env`; one that is asked for by name must be there."""
+    import os
+
+    from dotenv import dotenv_values
+
+    wanted = name or DEFAULT_TOKEN
+    token = os.environ.get(wanted) or dotenv_values(".env").get(wanted)
+    if name and not token:
+        raise click.UsageError(f"--auth-token-env: {name} is not set, in the environment or in .env")
+    return token or None
+
+
+async def _scripted(
+    line: Line, url: str, script: Script, attributes: RelayAttributes, speed: float, as_json: bool
+) -> bool:
+    import json
+
+    from rich.console import Console
+
+    from studio_relay.cli.narrator import WIDTH, Narrator
+    from studio_relay.cli.outcome import outcome_lines
+    from studio_relay.testing.run import run_call
+    from studio_relay.testing.twilio import ignore_event
+
+    console = Console(highlight=False, soft_wrap=True)
+    narrator = None if as_json else Narrator(console)
+    run = await run_call(line, url, script, attributes=attributes, speed=speed, on_event=narrator or ignore_event)
+    if narrator is None:
+        click.echo(json.dumps(run.to_json(), ensure_ascii=False, indent=2))
+        _check_connected(run, url, line)
+    else:
+        narrator.finish()
+        _check_connected(run, url, line)
+        click.echo()
+        for shown in outcome_lines(run, width=min(console.width, WIDTH)):
+            click.echo(shown)
+    return run.ok
+
+
+def _check_connected(run: Run, url: str, line: Line) -> None:
+    from studio_relay.cli.refusal import refused
+
+    first = run.sessions[0].call if run.sessions else None
+    if first is not None and first.refusal is not None:
+        raise refused(first.refusal, url, line)
+
+
+def _typed_steps() -> tuple[Step, ...]:
+    import sys
+
+    from studio_relay.cli.keyboard import read_steps
+
+    return read_steps(sys.stdin)
+
+
+async def _keyboard(line: Line, url: str, script: Script, attributes: RelayAttributes, speed: float) -> bool:
+    from studio_relay.cli.conversation import converse
+
+    return await converse(line, url, script, attributes, speed)

@@ -1,0 +1,121 @@
+"""`studio-relay call` against a running server: piped lines, scripts, and servers that do not take the call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Server = Callable[..., str]
+FAST = ("--speed", "8")
+
+
+def test_lines_on_a_pipe_are_said_in_turn(program: Any, server: Server) -> None:
+    url = server("--insecure", "--agent", "scripted")
+    typed = "what are your prices?\n/nonsense\n/help\na person please\n"
+    done = program("call", url, "--speed", "4", input=typed)
+    assert done.returncode == 0, done.stderr
+    order = [
+        done.stdout.index(shown)
+        for shown in (
+            "agent  Hello, this is Example Company.",
+            "caller what are your prices?",
+            "agent  A visit costs",
+            "caller a person please",
+            "(the agent ends the session:",
+            "(session ended, close code 1000)",
+        )
+    ]
+    assert order == sorted(order)
+    assert "there is no /nonsense" in done.stdout
+    assert "/over TEXT" in done.stdout
+
+
+def test_talking_over_and_keys_and_hanging_up(program: Any, server: Server) -> None:
+    url = server("--insecure", "--agent", "echo")
+    done = program("call", url, *FAST, input="one two three four five six seven\n/over stop\n/press 5\n/hang\n")
+    assert done.returncode == 0
+    assert "(the agent was cut off)" in done.stdout
+    assert "keys   5" in done.stdout
+    assert "(session completed" in done.stdout
+
+
+def test_dropping_the_line_is_no_fault(program: Any, server: Server) -> None:
+    done = program("call", server("--insecure", "--agent", "echo"), *FAST, input="/drop\n")
+    assert done.returncode == 0
+    assert "(session failed" in done.stdout
+    assert "64105" in done.stdout
+
+
+def test_piped_lines_as_a_run(program: Any, server: Server) -> None:
+    url = server("--insecure", "--agent", "echo")
+    done = program(
+        "call", url + "/echo", "--json", *FAST, "--parameter", "tier=gold", input="hello\n/silence 4\n/hang\n"
+    )
+    report = json.loads(done.stdout)
+    assert report["ok"] is True
+    assert report["sessions"][0]["agent"] == "echo"
+    assert report["sessions"][0]["status"] == "completed"
+    assert [turn["text"] for turn in report["transcript"] if turn["who"] == "agent"] == ["I heard: hello"]
+
+
+def test_a_script_signed_for_a_public_url(program: Any, server: Server, environment: Any, tmp_path: Path) -> None:
+    url = server("--agent", "scripted", TWILIO_AUTH_TOKEN="s", STUDIO_RELAY_PUBLIC_URL="https://relay.example")
+    (tmp_path / "s.yaml").write_text("steps: [{say: a person}]\nexpect: {handoff: {reasonCode: person}}")
+    arguments = ("call", url, "--script", "s.yaml", *FAST, "--auth-token-env", "T")
+    signed = program(*arguments, "--sign-as", "wss://relay.example/relay", env=environment(T="s"))
+    assert signed.returncode == 0, signed.stderr
+    assert "1 of 1 expectations met" in signed.stdout
+    otherwise = program(*arguments, env=environment(T="s"))
+    assert otherwise.returncode == 2
+    assert "--sign-as wss://HOST/relay" in otherwise.stderr
+
+
+def test_a_script_that_expects_something_else_is_1(program: Any, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("steps: [hang_up]\nexpect: {status: ended}")
+    done = program("call", server("--insecure", "--agent", "echo"), "--script", "s.yaml", *FAST)
+    assert done.returncode == 1
+    assert "failed    line 2, status: ended" in done.stdout
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_server_that_wants_a_signature(program: Any, server: Server, as_json: bool) -> None:
+    done = program("call", server(TWILIO_AUTH_TOKEN="s"), *(["--json"] if as_json else []), *FAST, input="hello\n")
+    assert done.returncode == 2
+    assert "refused the upgrade with 403" in done.stderr
+    assert "the upgrade was not signed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_agent_that_is_not_there(program: Any, server: Server) -> None:
+    done = program("call", server("--insecure") + "/nobody", *FAST, input="")
+    assert done.returncode == 2
+    assert "refused the upgrade with 404" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ws://127.0.0.1:1/relay"], "is the server running?"),
+        (["localhost:8080"], "expected a ws://"),
+        (["--header", "broken"], "expected NAME:VALUE"),
+        (["--parameter", "broken"], "expected NAME=VALUE"),
+        (["--auth-token-env", "NOT_SET"], "NOT_SET is not set"),
+        (["--script", "none.yaml"], "cannot read the script"),
+        (["--speed", "0"], "--speed"),
+    ],
+)
+def test_what_cannot_be_done(run: Any, arguments: list[str], message: str) -> None:
+    done = run("call", *arguments, input="")
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_the_token_may_stand_in_a_dotenv_file(program: Any, server: Server, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TWILIO_AUTH_TOKEN=s\n")
+    done = program("call", server("--agent", "echo"), *FAST, input="hello\n")
+    assert done.returncode == 0, done.stderr
+    assert "agent  I heard: hello" in done.stdout
