@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Any
 
 from quart.asgi import ASGIWebsocketConnection
@@ -77,7 +78,8 @@ class RelayConnection(ASGIWebsocketConnection):
         """As Quart does, but a handler that accepted the socket closes it too."""
         response = await self.app.handle_websocket(websocket)
         if response is not None:
-            body: bytes = await response.get_data(as_text=False)  # type: ignore[misc]  # ours are Quart's, not Werkzeug's
+            data = response.get_data(as_text=False)
+            body = await data if isawaitable(data) else data  # routing answers with Werkzeug's, handlers with Quart's
             await _refuse(send, response.status_code, body, self.scope)
 
 
