@@ -12,8 +12,10 @@ from studio_relay.settings import load_settings
 from studio_relay.studio.flow import load_flow
 from studio_relay.testing import (
     AsgiTransport,
+    Identity,
     RelayAttributes,
     Run,
+    SimulatedCall,
     load_script,
     parse_script,
     run_call,
@@ -22,6 +24,7 @@ from studio_relay.testing import (
 )
 from studio_relay.testing.relay import Line
 
+URL = "wss://relay.example.com/relay"
 TOKEN = "0123456789abcdef0123456789abcdef"
 MODES = {"full": RelayAttributes.full(), "widget": RelayAttributes.from_widget({})}
 FLOWS = Path(__file__).parents[3] / "studio_flows"
@@ -46,7 +49,7 @@ def line() -> Line:
 def call(steps: str, *, mode: str = "full", **changes: Any) -> Run:
     """The run of a caller script."""
     script = parse_script(steps)
-    run = run_virtual(run_call(line(), "wss://relay.example.com/relay", script, attributes=MODES[mode], **changes))
+    run = run_virtual(run_call(line(), URL, script, attributes=MODES[mode], **changes))
     assert run.ok, (run.to_json()["expectations"], run.transcript)
     return run
 
@@ -309,6 +312,38 @@ def test_a_long_sentence_is_no_silence() -> None:
 @pytest.mark.parametrize("leave", ["hang_up", "drop_socket"])
 def test_nothing_is_left_behind(leave: str) -> None:
     call(f"steps: [{{hear: help}}, {{say: call me back}}, {{hear: number}}, {leave}]")
+
+
+async def cut_off_and_back(says: str) -> str:
+    """What the caller hears after the socket was lost behind the answer to `says`, and a new one opened."""
+    one = line()
+    identity = Identity.fresh(1)
+    first, second = (
+        SimulatedCall(one.transport, URL, attributes=MODES["full"], identity=identity, auth_token=TOKEN) for _ in "12"
+    )
+    await first.start()
+    await first.wait_until(lambda: "help you?" in first.heard(), timeout_ms=10_000)
+    first.say(says)
+    await first.wait_until(lambda: "hash key" in first.heard() or "Monday" in first.heard(), timeout_ms=10_000)
+    await first.drop_socket()
+    await first.finished()
+    await second.start()
+    await second.wait_until(lambda: second.heard().endswith(("you?", "key.")), timeout_ms=10_000)
+    second.hang_up()
+    await second.finished()
+    for call in (first, second):
+        await call.aclose()
+    return second.heard()
+
+
+def test_after_a_lost_connection_it_does_not_greet_again() -> None:
+    assert run_virtual(cut_off_and_back("When are you open?")) == "I am sorry, we were cut off. How can I help you?"
+
+
+def test_after_a_lost_connection_it_goes_on_taking_the_number() -> None:
+    assert run_virtual(cut_off_and_back("call me back")) == (
+        "I am sorry, we were cut off. Which number shall we call? Say it, or type it and press the hash key."
+    )
 
 
 def test_own_company_and_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
