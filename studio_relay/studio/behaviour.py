@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from studio_relay.errors import FlowError
+from studio_relay.studio.answers import Outcome, answer_to, answered, as_text, check_event
 from studio_relay.studio.conditions import evaluate
 from studio_relay.studio.context import BadValue, parsed_body, subflow_context, typed
-from studio_relay.studio.flow import Transition, Widget, did_you_mean
-from studio_relay.studio.outside import Gather, RelayOutcome, RelayStage
+from studio_relay.studio.flow import Widget
+from studio_relay.studio.outside import Gather
+from studio_relay.studio.relay_stage import redirect, relay
 from studio_relay.studio.widgets import facts
 
 if TYPE_CHECKING:
@@ -22,23 +22,12 @@ NESTED_SUBFLOW = 81024
 _NUMERIC = ("less_than", "greater_than")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a widget's step ended; `event` None means the call was over and nothing fires."""
-
-    event: str | None
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    match: Transition | None = None
-    keep_parsed: bool = False
-
-
 Behaviour = Callable[["Execution", Widget], Awaitable[Outcome]]
 
 
 async def act(run: Execution, widget: Widget) -> Outcome:
     """Let the widget act. Raises HungUp, and FlowError for an answer that is missing or wrong."""
-    return await _BEHAVIOURS.get(widget.type, _answered)(run, widget)
+    return await _BEHAVIOURS.get(widget.type, answered)(run, widget)
 
 
 async def _split(run: Execution, widget: Widget) -> Outcome:
@@ -134,73 +123,14 @@ def _seconds(value: Any, default: float) -> float:
         return default
 
 
-async def _relay(run: Execution, widget: Widget) -> Outcome:
-    """A real session; or, where the script answers for the relay too, what it says."""
-    answer = run.caller.answer(widget.name)
-    if answer is not None:
-        return _relay_answered(run, widget, answer)
-    attributes = {
-        key: run.property(widget, key)
-        for key in widget.properties
-        if key not in ("url", "parameters", "offset") and widget.properties[key] is not None
-    }
-    outcome = await run.relay(
-        RelayStage(
-            widget=widget.name,
-            url=run.property(widget, "url"),
-            attributes=attributes,
-            parameters=_pairs(run, widget),
-            call=run.call_parameters(),
-        )
-    )
-    run.note_session(widget, outcome)
-    return _relay_ended(run, outcome)
-
-
-def _relay_answered(run: Execution, widget: Widget, answer: Mapping[str, Any]) -> Outcome:
-    """`event` is `success`, `failed`, or `completed` for a caller who hung up; `HandoffData` is a text."""
-    event = str(answer.get("event", "success"))
-    if event != "completed":
-        _check_event(run, widget, event)
-    handoff = answer.get("HandoffData")
-    outcome = RelayOutcome(
-        status="ended" if event == "success" else "completed" if event == "completed" else "failed",
-        session_id=str(answer.get("SessionId", "VX" + "0" * 32)),
-        duration_ms=0,
-        handoff_data=None if handoff is None else str(handoff),
-    )
-    run.note_session(widget, outcome)
-    return _relay_ended(run, outcome)
-
-
-def _relay_ended(run: Execution, outcome: RelayOutcome) -> Outcome:
-    """`ended` is success, `failed` failed and leaves nothing; a caller who hung up fires no event at all."""
-    if outcome.status == "failed":
-        return Outcome(event="failed")
-    handoff = {} if outcome.handoff_data is None else {"HandoffData": outcome.handoff_data}
-    session = {
-        "SessionId": outcome.session_id,
-        "SessionStatus": outcome.status,
-        "SessionDuration": str(outcome.duration_ms // 1000),
-    }
-    event = "success" if outcome.status == "ended" else None
-    return Outcome(event=event, outputs=run.call_parameters() | session | handoff)
-
-
-def _pairs(run: Execution, widget: Widget) -> dict[str, str]:
-    rows = widget.properties.get("parameters")
-    found = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return {str(row.get("key", "")): run.render(widget, _text(row.get("value"))) for row in found}
-
-
 async def _web_request(run: Execution, widget: Widget) -> Outcome:
     """Run Function and Make HTTP Request: `status`, `body` and `content_type` come from the script."""
     known = facts(widget.type)
     failure = known.events[1] if known else "failed"
-    answer = dict(_answer_to(run, widget))
+    answer = dict(answer_to(run, widget))
     status = answer.pop("status", answer.pop("status_code", None))
     event = str(answer.pop("event", "") or ("success" if 200 <= _status(status) < 400 else failure))
-    _check_event(run, widget, event)
+    check_event(run, widget, event)
     if status is None and event == failure and not answer:
         return Outcome(event=event, keep_parsed=True)
     outputs = _web_outputs(answer) | {"status_code": _status(status)}
@@ -229,7 +159,7 @@ async def _subflow(run: Execution, widget: Widget) -> Outcome:
     sid = run.property(widget, "flow_sid")
     other = run.subflow(sid)
     if other is None:
-        return await _answered(run, widget)
+        return await answered(run, widget)
     walk = await run.descend(widget, other, subflow_context(run.context, _typed_parameters(run, widget), sid))
     return Outcome(event="completed", outputs=walk.variables)
 
@@ -240,7 +170,7 @@ def _typed_parameters(run: Execution, widget: Widget) -> dict[str, Any]:
     for row in rows if isinstance(rows, list) else []:
         if not isinstance(row, dict):
             continue
-        text = run.render(widget, _text(row.get("value")))
+        text = run.render(widget, as_text(row.get("value")))
         try:
             values[str(row.get("key"))] = typed(text, "json_object") if row.get("type") == "json_object" else text
         except BadValue as error:
@@ -248,66 +178,13 @@ def _typed_parameters(run: Execution, widget: Widget) -> dict[str, Any]:
     return values
 
 
-async def _answered(run: Execution, widget: Widget) -> Outcome:
-    """Any other widget: the script says what happened."""
-    known = facts(widget.type)
-    if known and known.default_event and run.caller.answer(widget.name) is None:
-        return Outcome(event=known.default_event)
-    answer = dict(_answer_to(run, widget))
-    event = answer.pop("event", "callCompleted" if "DialCallStatus" in answer else None)
-    if event is None:
-        raise FlowError(f"{_place(run, widget)}: its answer has no `event`. {_how_to_answer(widget)}")
-    _check_event(run, widget, str(event))
-    call = run.call_parameters() if known and known.call_outputs else {}
-    return Outcome(event=str(event), outputs=call | answer)
-
-
-def _answer_to(run: Execution, widget: Widget) -> Mapping[str, Any]:
-    answer = run.caller.answer(widget.name)
-    if answer is None:
-        raise FlowError(
-            f"{_place(run, widget)} needs to be told what happens there, and the script does not say. "
-            f"{_how_to_answer(widget)}"
-        )
-    return answer
-
-
-def _check_event(run: Execution, widget: Widget, event: str) -> None:
-    events = _events_of(widget)
-    if events and event not in events:
-        hint = did_you_mean(event, events)
-        raise FlowError(
-            f"{_place(run, widget)}: its answer says event {event!r}, which it cannot fire.{hint} "
-            f"{_how_to_answer(widget)}"
-        )
-
-
-def _events_of(widget: Widget) -> tuple[str, ...]:
-    known = facts(widget.type)
-    return known.events if known and known.events else tuple(t.event for t in widget.transitions)
-
-
-def _how_to_answer(widget: Widget) -> str:
-    known, events = facts(widget.type), _events_of(widget)
-    example = (known.answer_example if known else "") or f"{{event: {events[0] if events else 'EVENT'}}}"
-    possible = ", ".join(events) or "unknown"
-    return f"Possible events: {possible}. Write into the script's `answers:` for example `{widget.name}: {example}`."
-
-
-def _place(run: Execution, widget: Widget) -> str:
-    return f"{run.flow.name}: {widget.path}: widget {widget.name!r} ({widget.type})"
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
 _BEHAVIOURS: Mapping[str, Behaviour] = {
     "split-based-on": _split,
     "set-variables": _set_variables,
     "say-play": _say_play,
     "gather-input-on-call": _gather,
-    "run-conversation-relay": _relay,
+    "run-conversation-relay": relay,
+    "add-twiml-redirect": redirect,
     "run-function": _web_request,
     "make-http-request": _web_request,
     "run-subflow": _subflow,

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from studio_relay.studio.behaviour import Outcome, act
+from studio_relay.studio.answers import Outcome
+from studio_relay.studio.behaviour import act
 from studio_relay.studio.context import merge_outputs
 from studio_relay.studio.flow import Flow, Transition, Widget
 from studio_relay.studio.liquid import TemplateClock, render
@@ -41,6 +42,7 @@ class World:
     clock: Callable[[], float]
     template_clock: TemplateClock
     subflows: Subflows | None = None
+    redirect: Relay | None = None
     on_step: Callable[[Step], None] | None = None
     on_enter: Callable[[Widget], None] | None = None
 
@@ -69,6 +71,10 @@ class Execution:
     @property
     def relay(self) -> Relay:
         return self.world.relay
+
+    @property
+    def redirect(self) -> Relay | None:
+        return self.world.redirect
 
     @property
     def is_subflow(self) -> bool:

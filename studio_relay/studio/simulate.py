@@ -36,13 +36,16 @@ async def walk(
     zone: str = DEFAULT_ZONE,
     data: Mapping[str, Any] | None = None,
     subflows: Subflows | None = None,
+    redirect: Relay | None = None,
 ) -> Walk:
     """Run `flow` from its trigger until the branch, the call or a limit ends it.
 
     `call` holds webhook parameters (`From`, `To`, ...; stand-ins for what is left out), `data` the `Parameters` of
     a REST start. `clock` gives seconds, the event loop's by default; `now` and `zone` are what the `date` filter
-    sees. `subflows` finds a definition by SID; without one, Run Subflow needs an answer of the script. `on_enter`
-    is told each widget as it is reached, `on_step` each step when it is over.
+    sees. `subflows` finds a definition by SID; without one, Run Subflow needs an answer of the script. `redirect`
+    runs the session behind a TwiML Redirect to our own voice URL (`.../voice/...`): its stage has that URL, and the
+    query but for `return` as parameters. `on_enter` is told each widget as it is reached, `on_step` each step when
+    it is over.
 
     Raises FlowError when a widget needs an answer that the script does not give.
     """
@@ -56,6 +59,7 @@ async def walk(
         clock=clock or asyncio.get_running_loop().time,
         template_clock=TemplateClock(now=now, zone=zone),
         subflows=subflows,
+        redirect=redirect,
         on_step=on_step,
         on_enter=on_enter,
     )
