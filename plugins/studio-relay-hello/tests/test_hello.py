@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from studio_relay import create_app
-from studio_relay.settings import load_settings
-from studio_relay.testing import AsgiTransport, parse_script, run_call, run_virtual
-from studio_relay.testing.relay import Line
+from studio_relay.testing.pytest_plugin import Caller
 
 
-def test_it_says_hello() -> None:
-    app = create_app(load_settings(env_file=None, agent="hello", insecure=True))
-    script = parse_script(
-        """
-        steps:
-          - say: good morning
-          - hear: "Hello! You said: good morning"
-          - hang_up
-        expect:
-          status: completed
-        """
-    )
-    run = run_virtual(run_call(Line(transport=AsgiTransport(app)), "ws://localhost/relay", script))
-    assert run.ok, run.to_json()["expectations"]
+def test_it_says_hello(caller: Caller) -> None:
+    call = caller("hello")
+    call.say("good morning")
+    call.expect.heard("Hello! You said: good morning")
