@@ -16,6 +16,7 @@ from studio_relay.testing.identity import Identity
 from studio_relay.testing.rates import DrawnRates
 from studio_relay.testing.relay import Line, ScriptedCaller, ScriptedRelay, Session
 from studio_relay.testing.script import DropSocket, HangUp, Press, Say, Script, Silence, Step, TalkOver
+from studio_relay.testing.session import CUT_BY_END
 
 PHRASES = (
     "Hello?",
@@ -79,6 +80,11 @@ class ChaosReport:
                 found.append(f"{len(session.call.end.after_end)} messages came behind `end`")
             found += [lesson for lesson in session.lessons if lesson.startswith("a message was refused")]
         return found
+
+    @property
+    def cut_goodbyes(self) -> int:
+        """How many sessions ended before the caller had heard the last word."""
+        return sum(lesson.startswith(CUT_BY_END) for session in self.sessions for lesson in session.lessons)
 
     @property
     def told(self) -> str:

@@ -174,6 +174,18 @@ class Playback:
         item = self._playing or (self._queue[0] if self._queue else None)
         return item is not None and item.interruptible in ("any", cause)
 
+    def unheard(self, now: int) -> str:
+        """What was sent to be spoken and has not been heard yet."""
+        rest = []
+        segment = self._segment
+        if segment is not None and segment.item.kind in ("speech", "greeting"):
+            heard = heard_of(segment.text, now - segment.start_ms, segment.end_ms - segment.start_ms)
+            rest = [segment.text.strip().removeprefix(heard), segment.item.sent[segment.item.taken :]]
+        playing = self._playing
+        waiting = [item for item in self._queue if item is not playing and item.kind in ("speech", "greeting")]
+        rest += [item.sent[item.taken :] for item in waiting if not item.cut]
+        return " ".join(" ".join(rest).split())
+
     def next_at(self) -> int | None:
         """When `advance` has something to do next; None while it waits for something to be told."""
         if self._segment is not None:

@@ -31,6 +31,7 @@ RECONNECT_MS = 1000
 RECONNECT_BUFFER = 500
 
 CALLBACK_MS: Mapping[str, int] = {"ended": 678, "completed": 282, "dropped": 1191, "malformed": 163}
+CUT_BY_END = "`end` came before the caller had heard the last"
 NORMAL_CLOSE = "Closing websocket session"
 MALFORMED_CLOSE = "Too many consecutive malformed messages."
 
@@ -401,6 +402,9 @@ class TwilioEnd:
 
     def _end(self, at: int, handoff_data: str | None) -> None:
         self._end_sent = True
+        unheard = self.playback.unheard(at)
+        if unheard:
+            self._teach(f"{CUT_BY_END} {len(unheard.split())} words: wait until the last one was played")
         self.handoff_data = handoff_data
         self._over(at, "ended", close=Close(at_ms=at, code=1000, reason=NORMAL_CLOSE), after="ended")
 

@@ -91,6 +91,7 @@ def test_with_events_the_server_knows_what_was_heard(seed: int) -> None:
     report, witness = play(ChaosCall.from_seed(seed, mode="full", faults=False))
     heard = squeeze("".join(turn.text for turn in witness.transcript if turn.who == "agent"))
     assert heard == squeeze(report.told)
+    assert report.cut_goodbyes == 0
 
 
 def test_the_same_seed_is_the_same_call() -> None:

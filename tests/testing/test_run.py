@@ -94,7 +94,7 @@ def test_after_the_last_step_the_caller_is_silent_and_hangs_up(serve: Any) -> No
 def test_steps_that_were_never_reached_are_told(serve: Any) -> None:
     done = run(serve(lambda f: [{"type": "end"}]), "steps:\n  - say: hello\n  - hear: hello")
     assert not done.ok
-    assert "line 2: `say` was never reached" in done.warnings[0]["message"]
+    assert any("line 2: `say` was never reached" in warning["message"] for warning in done.warnings)
 
 
 @pytest.mark.parametrize(("step", "status"), [("hang_up", "completed"), ("drop_socket", "failed")])

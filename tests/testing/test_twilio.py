@@ -170,6 +170,7 @@ def test_end_closes_at_once_and_hands_over_verbatim(serve: Any, say: Any) -> Non
     assert app.forms[0]["HandoffData"] == data
     assert len(call.end.after_end) == 1
     assert "Good bye." not in call.heard()
+    assert "2 words: wait until the last one was played" in call.end.lessons[0]
 
 
 def test_a_dropped_socket_is_1006_on_both_sides_and_fails(serve: Any) -> None:
