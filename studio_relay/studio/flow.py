@@ -284,7 +284,7 @@ class _Builder:
             hint = did_you_mean(found, known) if isinstance(found, str) else ""
             raise FlowError(
                 f"{self.document.name}: {path}: expected {expected}; found {_shown(found)}.{hint} "
-                "Run `studio-relay flow lint` for everything that is wrong with it."
+                "Correct it, or export the flow from Studio again."
             )
 
 

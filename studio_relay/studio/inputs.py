@@ -49,7 +49,8 @@ def _candidates(condition: Condition) -> Iterator[str]:
         yield from ("00:00", "12:00", "23:59")
     elif condition.type == "regex":
         yield sample_of(value) or ""
-    yield value
+    if condition.type not in ("is_blank", "is_not_blank"):
+        yield value
     yield from _MISSES
 
 

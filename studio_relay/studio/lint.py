@@ -99,6 +99,13 @@ def _finding(rule: Rule, found: Found, config: LintConfig, nearness: Mapping[str
     )
 
 
+def rule_table() -> str:
+    """Every rule as a Markdown table, for the guide."""
+    cells = [(r.code, r.severity, r.title, r.why.replace("|", "\\|")) for r in all_rules()]
+    rows = [f"| {' | '.join(row)} |" for row in cells]
+    return "\n".join(["| Code | Severity | What | Why |", "| --- | --- | --- | --- |", *rows]) + "\n"
+
+
 def load_config(start: str | Path = ".") -> LintConfig:
     """The settings of the nearest `.studio-relay.toml` (table `lint`) or `pyproject.toml` (`tool.studio-relay.lint`).
 

@@ -32,7 +32,7 @@ def overview(flow: Flow) -> list[str]:
     tree = list(_tree(flow))
     lines += ["", *tree[:_TREE_LINES]]
     if len(tree) > _TREE_LINES:
-        lines.append(f"... and {len(tree) - _TREE_LINES} more lines; see `flow diagram`")
+        lines.append(f"... and {len(tree) - _TREE_LINES} more lines; a diagram shows them all")
     return [_cut(line) for line in lines]
 
 

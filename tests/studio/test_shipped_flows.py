@@ -9,6 +9,7 @@ import pytest
 
 from studio_relay.studio.coverage import coverage
 from studio_relay.studio.flow import Flow, load_flow
+from studio_relay.studio.lint import lint_file, rule_table
 from studio_relay.studio.widgets import facts
 
 PERSON = {"person": {"event": "callCompleted", "DialCallStatus": "completed"}}
@@ -65,3 +66,20 @@ def test_each_shipped_flow_uses_known_types_events_and_placeholders_only(kit: An
             assert {t.event for t in widget.transitions} == set(known.events), (path.name, widget.name)
             assert widget.text("to") in ("", "+15550100009")
             assert widget.text("url") == "" or "example.com" in widget.text("url")
+
+
+def test_each_shipped_flow_lints_clean(kit: Any) -> None:
+    for path in sorted((kit.repo / "studio_flows").glob("*.json")):
+        assert [str(finding) for finding in lint_file(path).findings] == []
+
+
+def test_the_guide_has_the_rule_table_of_this_version(kit: Any) -> None:
+    guide = (kit.repo / "studio_flows" / "README.md").read_text(encoding="utf-8")
+    assert rule_table() in guide, "run: cog -r studio_flows/README.md"
+
+
+def test_the_guide_names_every_script(kit: Any) -> None:
+    guide = (kit.repo / "studio_flows" / "README.md").read_text(encoding="utf-8")
+    scripts = sorted((kit.repo / "studio_flows" / "scripts").rglob("*.yaml"))
+    assert scripts
+    assert [path.name for path in scripts if f"`{path.name}`" not in guide] == []
