@@ -9,10 +9,6 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from studio_relay.testing.pytest_plugin import caller, relay, relay_environment, virtual_time
-
-__all__ = ["caller", "relay", "relay_environment", "virtual_time"]  # found here without an installed plugin too
-
 Handler = Callable[[dict[str, Any]], Iterable[Any]]
 
 
