@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "demo": "demo",
     "serve": "serve",
     "call": "call",
+    "plugins": "plugins",
 }
 """Each command's module within this package; the module's `command` is the command."""
 

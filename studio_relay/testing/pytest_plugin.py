@@ -35,6 +35,15 @@ class NetworkForbidden(RuntimeError):
     """A test of an agent reached for the network; use a stand-in for what it wants."""
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Our virtual clock is made of looptime, whose own pytest plugin fails every test without pytest-asyncio."""
+    manager = config.pluginmanager
+    looptime = manager.get_plugin("looptime_plugin")
+    if looptime is not None and not manager.has_plugin("asyncio"):
+        manager.unregister(looptime)
+
+
 @pytest.fixture
 def relay_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of this machine, and no network but loopback, reaches the test."""
