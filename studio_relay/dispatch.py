@@ -35,7 +35,7 @@ from studio_relay.protocol.events import (
     Started,
     UnknownReceived,
 )
-from studio_relay.protocol.messages import Outgoing, Prompt, Raw, Setup, Text
+from studio_relay.protocol.messages import Outgoing, Prompt, Raw, Setup, Text, check
 from studio_relay.protocol.session import Session, SessionOptions
 from studio_relay.protocol.transcript import Turn
 from studio_relay.replies import CURRENT, Reply
@@ -51,6 +51,7 @@ _FAILURES_ALLOWED = 2  # replies in a row; then the session ends with relay-agen
 _ERRORS_ALLOWED = 5  # frames of ours that Twilio refused in a row: our encoder is broken
 _HANDOVER_SECONDS = 3.0  # what a call waits for the end of its earlier socket
 _TICK_SECONDS = 0.001  # a shorter wait may be none at all: clocks have their grain
+_REMEMBER_SECONDS = 0.1
 _ENDED = "the call is ending: nothing more can be said after end()"
 
 
@@ -125,6 +126,7 @@ class Conversation:
         self._handoff: dict[str, Any] | None = None
         self._closed = False
         self._limit_timer: asyncio.TimerHandle | None = None
+        self._memory_timer: asyncio.TimerHandle | None = None
         self._own_tasks: set[asyncio.Task[Any]] = set()
 
     def follow(self, other: Conversation) -> None:
@@ -375,7 +377,7 @@ class Conversation:
             self._failures = 0
         if reply is self._opening:
             self._opened()
-        self._spawn(self._remember(), "remember")
+        self._remember_soon()
         self._notify()
 
     def _opened(self) -> None:
@@ -420,6 +422,7 @@ class Conversation:
 
     def send(self, message: Outgoing | Raw) -> None:
         """Queue a message: within the running reply, or as a talk cycle of its own behind it."""
+        check(message, dialect=self.session.dialect)  # here, and not only when the extensions have passed it on
         if threading.get_ident() != self._thread:
             self._send_from_thread(message)
         else:
@@ -612,8 +615,9 @@ class Conversation:
         self._stop_replies()
         for voice in list(self._remarks):
             voice.stop(CallEnded(_ENDED), drop=True)
-        if self._limit_timer is not None:
-            self._limit_timer.cancel()
+        for timer in (self._limit_timer, self._memory_timer):
+            if timer is not None:
+                timer.cancel()
         reason = self._why(code, end_sent)
         ended = reason not in ("dropped", "draining")  # else the call goes on elsewhere, or soon
         await self._remember(ended=ended)
@@ -636,6 +640,15 @@ class Conversation:
         arguments = {"call": self.call, "end": end}
         await asyncio.gather(*(watcher.finish(seconds) for watcher in self._watchers))
         await asyncio.gather(*(watcher.call("on_end", arguments, seconds) for watcher in self._watchers))
+
+    def _remember_soon(self) -> None:
+        """Not at once: the next prompt may be waiting for the loop, and it is worth more."""
+        if self._memory_timer is None and not self._closed:
+            self._memory_timer = self._loop.call_later(_REMEMBER_SECONDS, self._remember_now)
+
+    def _remember_now(self) -> None:
+        self._memory_timer = None
+        self._spawn(self._remember(), "remember")
 
     async def _remember(self, *, ended: bool = False) -> None:
         """Keep what must outlive the socket."""

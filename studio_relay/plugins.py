@@ -7,6 +7,7 @@ that cannot be loaded is reported, and the others still load.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -137,7 +138,7 @@ def plugin(thing: Any, *, name: str, kind: Kind, package: str = "", version: str
     manager = _manager()
     try:
         manager.register(thing, name=name)
-        manager.check_pending()
+        _check_names(manager, name)
     except pluggy.PluginValidationError as error:
         raise PluginError(f"plugin {name}: {_one_line(str(error))}") from error
     hooks = _hooks(manager, name)
@@ -169,7 +170,16 @@ def assemble(found: Iterable[Plugin], failures: Iterable[Failure] = ()) -> Plugi
             )
     agents = {p.name: p for p in by_name.values() if p.kind == "agent"}
     extensions = [p for p in by_name.values() if p.kind == "extension"]
+    _check_distinct(extensions)
     return Plugins(agents=agents, extensions=_in_order(extensions), failures=tuple(failures))
+
+
+def _check_distinct(extensions: Iterable[Plugin]) -> None:
+    names: dict[int, str] = {}
+    for one in extensions:
+        other = names.setdefault(id(one.object), one.name)
+        if other != one.name:
+            raise PluginError(f"the extensions {other!r} and {one.name!r} are one object; offer it under one name")
 
 
 def _entries(group: str, kind: Kind) -> list[EntryPoint]:
@@ -226,6 +236,18 @@ def _hooks(manager: pluggy.PluginManager, name: str) -> dict[str, Hook]:
                 plugin=name, name=caller.name, function=found.function, arguments=tuple(found.argnames)
             )
     return hooks
+
+
+def _check_names(manager: pluggy.PluginManager, name: str) -> None:
+    """As pluggy's check_pending(), with the name that was probably meant."""
+    callers = vars(manager.hook).values()
+    unknown = [caller for caller in callers if not caller.has_spec()]
+    strange = next((c.name for c in unknown if not all(i.optionalhook for i in c.get_hookimpls())), None)
+    if strange is not None:
+        known = [caller.name for caller in callers if caller.has_spec()]
+        nearest = difflib.get_close_matches(strange, known, n=1, cutoff=0.6)
+        hint = f"did you mean {nearest[0]}?" if nearest else f"the hooks are {', '.join(known)}"
+        raise PluginError(f"plugin {name}: no hook is called {strange!r}; {hint}")
 
 
 def _check_kind(name: str, kind: Kind, hooks: Mapping[str, Hook]) -> None:

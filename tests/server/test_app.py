@@ -239,7 +239,7 @@ async def test_without_an_agent_echo_answers_with_a_warning(caplog: Any) -> None
 
 
 def test_an_agent_that_is_not_installed_stops_the_start() -> None:
-    with pytest.raises(PluginError, match="agent 'nobody' is not installed; installed: .*echo"):
+    with pytest.raises(PluginError, match=r"agent .nobody. is not installed; installed: .*echo"):
         create_app(load_settings(None, insecure=True, agent="nobody"), load_plugins(outside=False))
 
 
