@@ -212,6 +212,12 @@ DEFECTS: list[tuple[str, str, Change]] = [
         condition("route", 0, arguments=["{{flow.variables.old}}"]),
     ),
     ("SR307", "#/states/5/transitions/2/conditions", condition("route", 1, value="person")),
+    (
+        "SR307",
+        "#/states/5/transitions/2/conditions",
+        both(condition("route", 0, type="not_equal_to", value="done"), condition("route", 2, value="other")),
+    ),
+    ("SR310", "#/states/2", wire("Trigger", "incomingCall", "relay")),
     ("SR308", "#/states/8/transitions/0/next", wire("goodbye", "audioComplete", "goodbye")),
     ("SR309", "#/states/3/transitions", both(wire("goodbye", "audioComplete", "has_handoff"))),
     (

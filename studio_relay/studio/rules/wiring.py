@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from studio_relay.studio.conditions import evaluate, parts_of
 from studio_relay.studio.diagnostics import Severity
-from studio_relay.studio.flow import Transition, Widget
+from studio_relay.studio.flow import Condition, Transition, Widget
 from studio_relay.studio.rules import Found, at, rule
 from studio_relay.studio.subject import Subject
 from studio_relay.studio.widgets import facts
@@ -124,15 +125,26 @@ def _folded(text: str) -> str:
 
 @rule("SR307", "a match that can never be taken", severity="warning", impact=6)
 def shadowed_matches(subject: Subject) -> Iterator[Found]:
-    """Matches are tried in list order, and the first wins: an equal one before it takes everything."""
+    """Matches are tried in list order and the first wins; one before it takes everything this one would."""
     for widget in subject.of_type("split-based-on"):
-        seen: dict[object, str | None] = {}
-        for t in widget.on("match"):
-            key = tuple((c.type, _folded(c.value).lower(), c.arguments) for c in t.conditions)
-            if key in seen and seen[key] != t.next:
-                words = f"{' and '.join(map(str, t.conditions))} stands twice; only the first is ever taken"
+        matches = [t for t in widget.on("match") if len(t.conditions) == 1]
+        for number, t in enumerate(matches):
+            earlier = next(
+                (other for other in matches[:number] if _takes_all(other.conditions[0], t.conditions[0])), None
+            )
+            if earlier and earlier.next != t.next:
+                words = f"'{t.conditions[0]}' is never reached: '{earlier.conditions[0]}' before it takes it all"
                 yield at(widget, f"transitions/{t.position}/conditions", words)
-            seen.setdefault(key, t.next)
+
+
+def _takes_all(first: Condition, second: Condition) -> bool:
+    """Whether whatever satisfies the second condition satisfies the first; False where that cannot be told."""
+    if [_folded(a) for a in first.arguments] != [_folded(a) for a in second.arguments] or "{{" in second.value:
+        return False
+    if (first.type, first.value.strip().lower()) == (second.type, second.value.strip().lower()):
+        return True
+    values = {"equal_to": [second.value], "matches_any_of": parts_of(second.value)}.get(second.type)
+    return bool(values) and all(evaluate(first.type, value, first.value).holds for value in values or ())
 
 
 @rule("SR308", "a widget that leads to itself", severity="warning", impact=4)
@@ -194,7 +206,8 @@ def _reach(subject: Subject, start: str, allowed: set[str]) -> set[str]:
 
 @rule("SR310", "the call opens with silence", severity="warning", impact=6)
 def silent_start(subject: Subject) -> Iterator[Found]:
-    """Before the caller hears a first word the flow asks a server, which may take ten seconds. Say something first."""
+    """Before the caller hears a first word the flow asks a server, which may take ten seconds, or leaves the first word
+    to an agent. Say something first."""
     seen: set[str] = set()
     waiting = [t.next for t in subject.flow.trigger.on("incomingCall")] if subject.flow.states else []
     while waiting:
@@ -207,6 +220,9 @@ def silent_start(subject: Subject) -> Iterator[Found]:
             waiting += [t.next for t in widget.transitions]
         elif widget.type in _SILENT and any(_speaks(subject, t.next) for t in widget.transitions):
             yield at(widget, "", "comes before the caller has heard a word, and may take ten seconds")
+        elif widget.type == "run-conversation-relay" and not widget.text("welcome_greeting").strip():
+            words = "is the first the caller meets, and has no greeting: silence, unless the agent speaks first"
+            yield at(widget, "", words, hint="Put a short Say/Play before it.", severity="notice")
 
 
 def _speaks(subject: Subject, name: str | None) -> bool:
