@@ -11,23 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from studio_relay.testing.clauses import first_clause, heard_of, playable
 from studio_relay.testing.rates import DIGITS_START_MS, MEDIA_MS, MeasuredRates, Rates, digits_ms
 
 Interruptible = Literal["none", "dtmf", "speech", "any"]
 Cause = Literal["dtmf", "speech"]
 
-LONG_CLAUSE = 40
-"""A comma this far into a segment ends it; seen once, 45 characters in: one case, no law."""
-
 REPORT_LAG_MS = 5
 """`durationUntilInterruptMs` was 5 to 6 ms below the time since the segment began."""
 
 MAX_LOOPS = 1000
-
-_STOP = re.compile(r"[.!?:;…]+[\"'”’)\]]*(?=\s)|[。！？]+|\n+")
-_STOP_AT_END = re.compile(r"[.!?:;…。！？][\"'”’)\]]*$")
-_COMMA = re.compile(r",\s+")
-_LAST_SPACE = re.compile(r"\s\S*$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +60,14 @@ class Utterance:
     media_ms: int = MEDIA_MS
 
     @property
+    def rest(self) -> str:
+        """What of it has not begun to be played."""
+        return self.sent[self.taken :]
+
+    @property
     def over(self) -> bool:
         """Whether nothing more of it can ever be played."""
-        return self.cut or (self.closed and not self.sent[self.taken :].strip())
+        return self.cut or (self.closed and not self.rest.strip())
 
 
 @dataclass(kw_only=True)
@@ -123,7 +121,7 @@ class Playback:
         if token.strip() and not cycle.sent.strip():
             events = self._preempt(now)
             self._add(cycle)
-        if self._playing is not cycle and not cycle.sent[cycle.taken :].strip():
+        if self._playing is not cycle and not cycle.rest.strip():
             cycle.ready_ms = now + self.rates.start_ms()
         cycle.sent += token
         if last:
@@ -180,10 +178,10 @@ class Playback:
         segment = self._segment
         if segment is not None and segment.item.kind in ("speech", "greeting"):
             heard = heard_of(segment.text, now - segment.start_ms, segment.end_ms - segment.start_ms)
-            rest = [segment.text.strip().removeprefix(heard), segment.item.sent[segment.item.taken :]]
+            rest = [segment.text.strip().removeprefix(heard), segment.item.rest]
         playing = self._playing
         waiting = [item for item in self._queue if item is not playing and item.kind in ("speech", "greeting")]
-        rest += [item.sent[item.taken :] for item in waiting if not item.cut]
+        rest += [item.rest for item in waiting if not item.cut]
         return " ".join(" ".join(rest).split())
 
     def next_at(self) -> int | None:
@@ -191,7 +189,7 @@ class Playback:
         if self._segment is not None:
             return self._segment.end_ms
         item = self._head()
-        if item is not None and _playable(item):
+        if item is not None and playable(item.rest, closed=item.closed):
             return max(item.ready_ms, self._free_ms)
         return None
 
@@ -264,7 +262,7 @@ class Playback:
 
     def _due(self, now: int) -> Utterance | None:
         item = self._head()
-        if item is None or not _playable(item):
+        if item is None or not playable(item.rest, closed=item.closed):
             return None
         return item if max(item.ready_ms, self._free_ms) <= now else None
 
@@ -287,7 +285,9 @@ class Playback:
             return
         item = segment.item
         item.taken = segment.begin
-        segment.text, segment.whole = _clause(item) if item.kind == "speech" else (item.sent, True)
+        segment.text, segment.whole = (
+            first_clause(item.rest, closed=item.closed) if item.kind == "speech" else (item.sent, True)
+        )
         item.taken = segment.begin + len(segment.text)
         segment.end_ms = segment.start_ms + self._duration(item, segment.text)
 
@@ -323,38 +323,3 @@ class Playback:
         segment.item.cut = True
         self._segment, self._free_ms = None, now
         return Cut(fragment=fragment, duration_ms=max(0, elapsed - REPORT_LAG_MS), segment=segment.text)
-
-
-def heard_of(text: str, elapsed_ms: int, total_ms: int) -> str:
-    """The whole words of `text` heard after `elapsed_ms` of `total_ms`, in proportion, the word begun too."""
-    if total_ms <= 0 or elapsed_ms >= total_ms:
-        return text.strip()
-    position = len(text) * elapsed_ms / total_ms
-    begun = [word.end() for word in re.finditer(r"\S+", text) if word.start() <= position]
-    end = begun[-1] if begun else next((word.end() for word in re.finditer(r"\S+", text)), 0)
-    return text[:end].strip()
-
-
-def _playable(item: Utterance) -> str:
-    """What of `item` could be spoken next: while the cycle is open, whole words only."""
-    rest = item.sent[item.taken :]
-    if item.closed or _STOP_AT_END.search(rest):
-        return rest if rest.strip() else ""
-    last_space = _LAST_SPACE.search(rest)
-    return rest[: last_space.start()] if last_space and rest[: last_space.start()].strip() else ""
-
-
-def _clause(item: Utterance) -> tuple[str, bool]:
-    """The clause `item` goes on with, and whether it is whole; one that is not may still grow."""
-    rest = item.sent[item.taken :]
-    end = _clause_end(rest)
-    if end is None:
-        return _playable(item), item.closed
-    return (rest, True) if item.closed and not rest[end:].strip() else (rest[:end], True)
-
-
-def _clause_end(text: str) -> int | None:
-    """Where the first clause of `text` ends: after a stop, or behind a comma that is far enough in."""
-    ends = [stop.end() for stop in _STOP.finditer(text) if text[: stop.end()].strip()]
-    ends += [comma.end() for comma in _COMMA.finditer(text) if comma.start() + 1 >= LONG_CLAUSE]
-    return min(ends, default=None)

@@ -16,9 +16,10 @@ from studio_relay.errors import RecordingError
 from studio_relay.recording.reading import CloseLine, FrameLine, HttpLine, Recording, read_recording
 from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
 from studio_relay.testing.identity import Identity
+from studio_relay.testing.outputs import Callback, Close, Output, Send
 from studio_relay.testing.replay import Difference, DifferenceKind, ReplayReport, Timing, first_difference
 from studio_relay.testing.replay_spans import Moment, measure
-from studio_relay.testing.session import Callback, Close, Output, Send, TwilioEnd
+from studio_relay.testing.session import TwilioEnd
 from studio_relay.testing.twilio import SETUP_MS
 
 MAX_WORDS_OFF = 2
@@ -148,7 +149,8 @@ class _SessionReplay:
     def _server_sends(self, line: FrameLine) -> None:
         at = self._at(line.ms)
         self._until(at)
-        raw = line.raw if line.frame is None else json.dumps(line.frame)
+        # Written as most encoders do, since a refused frame is echoed as it was written.
+        raw = line.raw if line.frame is None else json.dumps(line.frame, ensure_ascii=False, separators=(",", ":"))
         self._ended = self._ended or (line.frame or {}).get("type") == "end"
         self._end.receive(at, raw or "")
         self._moment(line.number, "out", line.ms, at, line.frame)
@@ -180,6 +182,11 @@ class _SessionReplay:
                 return
         self._until(at)
 
+    def _failed(self) -> bool:
+        """Whether Twilio took the close for a loss: then it was not the caller's doing."""
+        forms = [line.form for line in self._lines if isinstance(line, HttpLine) and line.form]
+        return any(form["SessionStatus"] == "failed" for form in forms)
+
     def _cuts(self, line: FrameLine) -> bool:
         """Whether this sound was taken for a barge-in: the interrupt then follows at once."""
         following = (other for other in self._lines if other.number > line.number)
@@ -192,10 +199,10 @@ class _SessionReplay:
 
     def _play_close(self, line: CloseLine) -> None:
         at = self._at(line.ms)
-        if line.code == 1000 and not self._ended:
+        if line.code == 1000 and not self._ended and not self._failed():
             self._until(at)
             self._end.hang_up(at)
-        elif line.code not in (1000, 1007):
+        elif line.code != 1007 and not self._ended:
             self._until(at)
             self._end.lose(at, line.code or 1006, line.reason)
         close = self._next(line.number, "close")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from studio_relay.testing.attributes import RelayAttributes
 from studio_relay.testing.identity import Identity
+from studio_relay.testing.outputs import Callback, CallerTurn, Close, Output, Reconnect, Send, Status
 from studio_relay.testing.playback import Cause, Cut, Interruptible, Playback, PlaybackEvent
 from studio_relay.testing.rates import LINK_MS, MeasuredRates, Rates
 from studio_relay.testing.speech import FINAL_MS, PARTIAL_MS, hypotheses, is_backchannel
@@ -34,55 +35,6 @@ CALLBACK_MS: Mapping[str, int] = {"ended": 678, "completed": 282, "dropped": 119
 CUT_BY_END = "`end` came before the caller had heard the last"
 NORMAL_CLOSE = "Closing websocket session"
 MALFORMED_CLOSE = "Too many consecutive malformed messages."
-
-Status = Literal["ended", "completed", "failed"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Send:
-    """A frame from Twilio to the server."""
-
-    at_ms: int
-    frame: dict[str, Any]
-    segment: str = ""  # what the fragment in this frame was cut from
-
-
-@dataclass(frozen=True, kw_only=True)
-class Close:
-    """The socket's end; Twilio closes it itself unless `lost`."""
-
-    at_ms: int
-    code: int
-    reason: str
-    lost: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reconnect:
-    """Twilio dials the same URL again (`applicationReconnect`)."""
-
-    at_ms: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Callback:
-    """The end of the session: the request to the `action` URL, if there is one."""
-
-    at_ms: int
-    status: Status
-    form: dict[str, str]
-
-
-Output = Send | Close | Reconnect | Callback
-
-
-@dataclass(frozen=True, kw_only=True)
-class CallerTurn:
-    """What the caller said or pressed, and when."""
-
-    at_ms: int
-    text: str = ""
-    digits: str | None = None
 
 
 @dataclass(kw_only=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from studio_relay.testing.outputs import CallerTurn
 from studio_relay.testing.playback import Utterance
-from studio_relay.testing.session import CallerTurn
 
 Who = Literal["agent", "caller", "flow"]
 

@@ -15,8 +15,9 @@ from studio_relay.studio.outside import RelayOutcome
 from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
 from studio_relay.testing.clock import Clock
 from studio_relay.testing.identity import Identity, make_sid
+from studio_relay.testing.outputs import Callback, Close, Output, Reconnect, Send
 from studio_relay.testing.rates import MeasuredRates, Rates
-from studio_relay.testing.session import Callback, Close, Output, Reconnect, Send, TwilioEnd
+from studio_relay.testing.session import TwilioEnd
 from studio_relay.testing.signing import sign_request, sign_upgrade
 from studio_relay.testing.transcript import Turn, merge_turns
 from studio_relay.testing.transport import Closed, Response, Socket, Transport, Unreachable, UpgradeRefused

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio_relay.testing.playback import Playback, PlaybackEvent, heard_of
+from studio_relay.testing.clauses import heard_of
+from studio_relay.testing.playback import Playback, PlaybackEvent
 from studio_relay.testing.rates import DrawnRates
 
 
