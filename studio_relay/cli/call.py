@@ -136,14 +136,12 @@ async def _scripted(
 ) -> bool:
     import json
 
-    from rich.console import Console
-
-    from studio_relay.cli.narrator import WIDTH, Narrator
+    from studio_relay.cli.narrator import WIDTH, Narrator, terminal
     from studio_relay.cli.outcome import outcome_lines
     from studio_relay.testing.run import run_call
     from studio_relay.testing.twilio import ignore_event
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
     narrator = None if as_json else Narrator(console)
     run = await run_call(line, url, script, attributes=attributes, speed=speed, on_event=narrator or ignore_event)
     if narrator is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from studio_relay.cli.keyboard import HELP, parse_line
 from studio_relay.cli.listening import ListeningTransport
-from studio_relay.cli.narrator import Narrator
+from studio_relay.cli.narrator import Narrator, terminal
 from studio_relay.cli.refusal import refused
 from studio_relay.errors import ScriptError
 from studio_relay.testing.clock import Clock
@@ -78,10 +78,8 @@ class KeyboardCall:
 
 async def converse(line: Line, url: str, script: Script, attributes: RelayAttributes, speed: float) -> bool:
     """Hold the call and show it. Returns False if it failed without being asked to."""
-    from rich.console import Console
-
     typed = sys.stdin.isatty()
-    narrator = Narrator(Console(highlight=False, soft_wrap=True), show_caller=not typed)
+    narrator = Narrator(terminal(), show_caller=not typed)
     call = await _dial(line, url, script, attributes, speed, narrator)
     keyboard = KeyboardCall(call, narrator)
     try:

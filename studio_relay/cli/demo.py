@@ -61,12 +61,10 @@ def _material(flow_path: Path | None, script_path: Path | None) -> tuple[Flow, S
 
 
 def _watch(flow: Flow, script: Script, speed: float) -> Run:
-    from rich.console import Console
-
-    from studio_relay.cli.narrator import WIDTH, Narrator
+    from studio_relay.cli.narrator import WIDTH, Narrator, terminal
     from studio_relay.cli.outcome import outcome_lines
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
 
     async def watch() -> Run:
         narrator = Narrator(console)

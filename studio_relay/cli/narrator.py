@@ -148,6 +148,22 @@ class Narrator:
         self._column += len(text)
 
 
+def terminal() -> Console:
+    """Standard output as rich sees it: coloured on a terminal only, and silent once its reader has gone."""
+    import os
+    import sys
+
+    from rich.console import Console
+
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            """As for `studio-relay demo | head`; rich would end the program in the middle of a call."""
+            self.quiet = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    return Terminal(highlight=False, soft_wrap=True)
+
+
 def printable(text: str) -> str:
     """What servers and files say, without what would steer the terminal."""
     return "".join(character if character.isprintable() else " " for character in text)
