@@ -52,10 +52,10 @@ class Witness:
         self.transcript = list(call.transcript)
 
 
-def play(chaos: ChaosCall) -> tuple[ChaosReport, Witness]:
+def play(chaos: ChaosCall, agent: Any = Talker) -> tuple[ChaosReport, Witness]:
     """One chaos call; whatever the server raised is raised here."""
     witness = Witness()
-    app = make_app(Talker(), extensions=(witness,))
+    app = make_app(agent(), extensions=(witness,))
 
     async def main() -> ChaosReport:
         async with AsgiTransport(app) as transport:
@@ -80,6 +80,16 @@ def squeeze(text: str) -> str:
 @pytest.mark.parametrize("seed", range(50))
 def test_whatever_happens_the_server_keeps_the_rules(seed: int, caplog: pytest.LogCaptureFixture) -> None:
     report, witness = play(ChaosCall.from_seed(seed))
+    assert report.problems == []
+    assert len(set(witness.ends)) == len(witness.ends)
+    assert set(lasting(report)) <= set(witness.ends)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_the_front_desk_keeps_them_too(seed: int, caplog: pytest.LogCaptureFixture) -> None:
+    desk = pytest.importorskip("studio_relay_front_desk", reason="plugins/studio-relay-front-desk is not installed")
+    report, witness = play(ChaosCall.from_seed(seed), desk.FrontDesk)
     assert report.problems == []
     assert len(set(witness.ends)) == len(witness.ends)
     assert set(lasting(report)) <= set(witness.ends)
