@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -30,6 +30,13 @@ async def deadline() -> AsyncIterator[None]:
     timer = asyncio.get_running_loop().call_later(20, asyncio.get_running_loop().stop)
     yield
     timer.cancel()
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Threads have real time, so this is looked at again and again."""
+    async with asyncio.timeout(5):
+        while not happened():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 # --- calling ----------------------------------------------------------------------------------------------
@@ -193,9 +200,7 @@ async def test_a_plain_hook_that_blocks_holds_up_nobody(talk: Any) -> None:
             line.receive({"type": "setup", "callSid": str(id(line)), "sessionId": "V", "accountSid": "A"})
         await blocked.prompt("block")
         await other.prompt("hello")
-        async with asyncio.timeout(5):
-            while not other.words:
-                await asyncio.sleep(0.005)
+        await until(lambda: bool(other.words))
         assert other.words == "You said hello."
         assert blocked.words == ""
     finally:
@@ -222,13 +227,9 @@ async def test_a_plain_hook_that_blocks_is_given_up_and_what_it_says_later_is_no
     try:
         line.receive({"type": "setup", "callSid": "C", "sessionId": "V", "accountSid": "A"})
         await line.prompt("go")
-        async with asyncio.timeout(5):
-            while "something went wrong" not in line.words:
-                await asyncio.sleep(0.005)
+        await until(lambda: "something went wrong" in line.words)
         release.set()
-        async with asyncio.timeout(5):
-            while not said.is_set():
-                await asyncio.sleep(0.005)
+        await until(said.is_set)
         await line.settle()
     finally:
         release.set()
@@ -248,9 +249,7 @@ async def test_a_plain_hook_says_in_order_and_joins_its_reply(talk: Any) -> None
     line = talk(Agent())
     line.receive({"type": "setup", "callSid": "C", "sessionId": "V", "accountSid": "A"})
     await line.prompt("go")
-    async with asyncio.timeout(5):
-        while len(line.cycles) < 1 or not line.cycles[0].endswith("three."):
-            await asyncio.sleep(0.005)
+    await until(lambda: "three." in line.words)
     assert line.cycles == ["One two three."]
 
 
@@ -261,16 +260,14 @@ async def test_a_thread_of_ones_own_speaks_for_itself(talk: Any) -> None:
     call = line.conversation.call
     thread = threading.Thread(target=lambda: call.say("From outside."), daemon=True)
     thread.start()
-    async with asyncio.timeout(5):
-        while not line.words:
-            await asyncio.sleep(0.005)
+    await until(lambda: bool(line.words))
     assert line.cycles == ["From outside."]
 
 
 # --- an async hook that blocks the loop: it is named ------------------------------------------------------
 
 
-async def test_an_async_hook_that_blocks_the_loop_is_named_with_its_stack(talk: Any, caplog: Any) -> None:
+async def test_an_async_hook_that_blocks_the_loop_is_named_with_its_stack(talk: Any) -> None:
     blocked = threading.Event()
 
     class Agent:
@@ -281,8 +278,11 @@ async def test_an_async_hook_that_blocks_the_loop_is_named_with_its_stack(talk: 
     def named_within_two_seconds(event: threading.Event) -> None:
         event.wait(2.0)  # blocks the loop until the watchdog speaks, and no longer than it may take
 
+    records: list[logging.LogRecord] = []
+
     class Speaks(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
             blocked.set()
 
     handler = Speaks(level=logging.ERROR)
@@ -297,7 +297,7 @@ async def test_an_async_hook_that_blocks_the_loop_is_named_with_its_stack(talk: 
     finally:
         watchdog.stop()
         logging.getLogger("studio_relay.watchdog").removeHandler(handler)
-    [record] = [r for r in caplog.records if r.name == "studio_relay.watchdog"]
+    [record] = records
     assert "blocked" in record.getMessage()
     assert "on_prompt of agent" in record.getMessage()
     assert "named_within_two_seconds" in record.getMessage()

@@ -95,6 +95,7 @@ async def test_a_call_that_may_come_back_is_kept_longer(talk: Any, code: int, se
     line = talk(Counter(), store=store)
     await line.setup()
     await line.prompt("hello")
+    await asyncio.sleep(5)
     assert set(store.kept) == {LIVE_SECONDS}
     await line.close(code)
     assert store.kept[-1] == seconds

@@ -91,7 +91,7 @@ def test_a_package_that_cannot_be_loaded_is_reported_and_the_others_load(install
 def test_two_packages_with_one_name_stop_the_start(install: Any, group: str) -> None:
     install("first-package", "mine", FINE, group=group)
     install("second-package", "mine", FINE, group=group)
-    with pytest.raises(PluginError, match="two packages offer the .* 'mine'") as caught:
+    with pytest.raises(PluginError, match=r"two packages offer the .* 'mine'") as caught:
         load("mine")
     assert "first-package" in str(caught.value)
     assert "second-package" in str(caught.value)
@@ -100,7 +100,7 @@ def test_two_packages_with_one_name_stop_the_start(install: Any, group: str) -> 
 @pytest.mark.outside_plugins
 def test_a_package_may_not_take_a_built_in_name(install: Any) -> None:
     install("my-agent", "echo", FINE)
-    with pytest.raises(PluginError, match="'echo': .*my-agent"):
+    with pytest.raises(PluginError, match=r"'echo': .*my-agent"):
         load("echo")
 
 
@@ -240,7 +240,7 @@ def test_a_handoff_model_must_be_one(model: Any) -> None:
     class Declaring(Fine):
         handoff_model = model
 
-    with pytest.raises(PluginError, match="handoff_model must be a subclass of studio_relay.Handoff"):
+    with pytest.raises(PluginError, match=r"handoff_model must be a subclass of studio_relay\.Handoff"):
         plugin(Declaring, name="mine", kind="agent")
 
 
