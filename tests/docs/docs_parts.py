@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import typing
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from types import FunctionType
@@ -179,29 +178,29 @@ def commands() -> str:
 
 def command_names() -> list[str]:
     """Every command, as it is typed: `plugins list`."""
-    return [" ".join(path) for path, _ in _walk()]
+    return [context.command_path.removeprefix("studio-relay ") for context in _contexts()]
 
 
-def _walk() -> Iterator[tuple[tuple[str, ...], Any]]:
+def _helps() -> Iterator[str]:
+    for context in _contexts():
+        yield "\n".join(line.rstrip() for line in context.get_help().splitlines())
+
+
+def _contexts() -> Iterator[Any]:
+    """The click context of each command, made as a run makes it, a hundred columns wide."""
     import click
 
     from studio_relay.cli import program
 
-    def below(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-        for name in group.list_commands(click.Context(group)):
-            command = group.get_command(click.Context(group), name)
-            if isinstance(command, click.Group):
-                yield from below(command, (*path, name))
-            else:
-                yield (*path, name), command
+    def below(context: click.Context) -> Iterator[click.Context]:
+        group = context.command
+        if not isinstance(group, click.Group):
+            yield context
+            return
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            assert command is not None
+            yield from below(click.Context(command, context, name, **command.context_settings))
 
-    yield from below(program, ())
-
-
-def _helps() -> Iterator[str]:
-    import click
-
-    for path, command in _walk():
-        name = " ".join(("studio-relay", *path))
-        context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
-        yield "\n".join(line.rstrip() for line in typing.cast(str, command.get_help(context)).splitlines())
+    wide = {"terminal_width": 100, "max_content_width": 100}
+    yield from below(click.Context(program, info_name="studio-relay", **wide, **program.context_settings))
