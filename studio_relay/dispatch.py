@@ -10,7 +10,6 @@ import asyncio
 import json
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -109,15 +108,15 @@ class Conversation:
         self._agent: Plugin | None = None
         self._watchers: tuple[Watcher, ...] = ()
         self._starting: asyncio.Task[None] | None = None
-        self._held: deque[Event] = deque()  # what came before the agent was ready
+        self._held: list[Event] = []  # what came before the agent was ready
         self._opening: Reply | None = None  # on_setup
         self._reply: Reply | None = None
         self._keyed: list[Reply] = []  # on_dtmf hooks that have said nothing yet
         self._cleaning: set[asyncio.Task[None]] = set()  # hooks that were stopped, and clean up behind themselves
         self._remarks: set[WrappedVoice] = set()  # said outside any reply, and not past the extensions yet
         self._asker: asyncio.Future[Prompt | None] | None = None
-        self._collector: deque[str] | None = None
-        self._typed_ahead: deque[str] = deque()
+        self._collector: list[str] | None = None
+        self._typed_ahead: list[str] = []
         self._news: asyncio.Future[None] | None = None
         self._cuts = 0
         self._turns = 0
@@ -201,7 +200,7 @@ class Conversation:
         self.call = call
         self._watch_extensions("on_setup", call=call, setup=setup)
         self._open(call, setup, agent)
-        held, self._held = self._held, deque()
+        held, self._held = self._held, []
         for event in held:
             self._dispatch(event, call)
         self._notify()
@@ -255,7 +254,7 @@ class Conversation:
         elif self._waiting_hook() is not None or self._ending is not None:
             pass  # it stands in the transcript
         elif self._is_opening():
-            self._held = deque(held for held in self._held if not isinstance(held, Prompted))
+            self._held = [held for held in self._held if not isinstance(held, Prompted)]
             self._held.append(event)  # of the prompts that come meanwhile the last counts
         else:
             self._answer(event, call)
@@ -382,7 +381,7 @@ class Conversation:
 
     def _opened(self) -> None:
         self._opening = None
-        held, self._held = self._held, deque()
+        held, self._held = self._held, []
         for event in held:
             if isinstance(event, Prompted) and self.call:
                 self._prompted(event, self.call)
@@ -528,7 +527,7 @@ class Conversation:
         self._refuse_if_over()
         if self._collector is not None:
             raise LocalProtocolError("collect_digits(): another collect_digits() waits already; await that one first")
-        self._collector, self._typed_ahead = keys, _ = self._typed_ahead, deque()
+        self._collector, self._typed_ahead = keys, _ = self._typed_ahead, []
         self.session.transcript.hide_keys = secret
         try:
             with self._waits():
@@ -540,13 +539,13 @@ class Conversation:
             self._collector = None
             self.session.transcript.hide_keys = False
 
-    async def _gather(self, keys: deque[str], max_digits: int, finish: str, timeout: float) -> str:
+    async def _gather(self, keys: list[str], max_digits: int, finish: str, timeout: float) -> str:
         digits = ""
         while len(digits) < max_digits:
             deadline = self._loop.time() + timeout
             while not keys and not self._closed and self._loop.time() < deadline:
                 await self._changed_by(deadline)
-            if not keys or (key := keys.popleft()) == finish:
+            if not keys or (key := keys.pop(0)) == finish:
                 break
             digits += key
         return digits

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from studio_relay.call import Call
 from studio_relay.errors import StoreError
@@ -15,6 +17,8 @@ from studio_relay.protocol.transcript import Turn
 from studio_relay.store import ENDED_SECONDS, LIVE_SECONDS, SessionStore
 
 log = logging.getLogger(__name__)
+
+_encode = msgspec.json.Encoder().encode
 
 _STORE_SECONDS = 3.0  # the caller waits for the first answer of the store
 
@@ -42,7 +46,7 @@ class Memory:
 
     @classmethod
     def _from(cls, kept: dict[str, Any]) -> Memory:
-        turns = tuple(Turn(**turn) for turn in kept["turns"])
+        turns = msgspec.json.decode(kept["turns"], type=tuple[Turn, ...])
         return cls(
             agent=kept["agent"],
             sessions=kept["sessions"],
@@ -67,7 +71,7 @@ class Memory:
             "agent": call.agent,
             "sessions": call.session_number,
             "began_at": self.began_at,
-            "turns": [asdict(turn) for turn in turns],
+            "turns": _encode(turns).decode(),  # one text: a store need not look into each turn of a long call
             "state": call.state,
         }
         try:

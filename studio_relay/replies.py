@@ -83,11 +83,15 @@ class Reply:
         return self._task if self._task is not None and not self._task.done() else None
 
     def put(self, item: Item) -> None:
-        """Say `item` within this reply; its first word makes a tentative reply the running one."""
+        """Say `item` within this reply."""
+        self._take_the_line()
+        self.voice.put(item)
+
+    def _take_the_line(self) -> None:
+        """The first word makes a tentative reply the running one."""
         if self.tentative:
             self.tentative = False
             self._owner.reply_speaks(self)
-        self.voice.put(item)
         self._progress_at = self._loop.time()
         if not self.decided.done():
             self.decided.set_result(None)
@@ -170,15 +174,16 @@ class Reply:
                     raise PluginError(f"{self.hook}: expected pieces of text, found {type(piece).__name__}")
                 if not piece:
                     pass  # no progress, and nothing to say
-                elif not spoke:
-                    self.put(piece)
-                    spoke = True
                 else:
-                    if (sending := voice.speak(piece)) is not None:
+                    if not spoke:
+                        spoke = True
+                        self._take_the_line()
+                    sending = voice.speak(piece)
+                    if sending is not None:
                         await sending
-                    elif not voice.has_room:
+                    else:
                         await voice.room()
-                    self._progress_at = time()
+                        self._progress_at = time()
                 count += 1
                 if not count % _PAUSE_EVERY:
                     await asyncio.sleep(_PAUSE_SECONDS)
@@ -188,7 +193,8 @@ class Reply:
 
     def _check_deadlines(self) -> None:
         now = self._loop.time()
-        next_words, all_words = self._progress_at + self._piece_seconds, self._began_at + self._whole_seconds
+        progress_at = max(self._progress_at, self.voice.spoke_at)
+        next_words, all_words = progress_at + self._piece_seconds, self._began_at + self._whole_seconds
         if self._pauses or self.voice.blocked:
             self._timer = self._loop.call_later(self._piece_seconds, self._check_deadlines)
         elif now < (due := min(next_words, all_words)):

@@ -48,13 +48,14 @@ class Voice:
     `answers` is the number of the event that is answered, `spoke` whether there was a word.
     """
 
-    __slots__ = ("answers", "cycle", "over", "spoke", "wire")
+    __slots__ = ("answers", "cycle", "over", "spoke", "spoke_at", "wire")
 
     def __init__(self, wire: Wire, answers: int) -> None:
         self.wire = wire
         self.answers = answers
         self.cycle: int | None = None
         self.spoke = False
+        self.spoke_at = 0.0  # loop time of the last piece of a stream
         self.over: ProtocolError | None = None
 
     @property
@@ -83,10 +84,12 @@ class Voice:
 
         This is what each token of a stream costs.
         """
-        writer, cycle = self.wire.writer, self.cycle
-        if writer is not None and cycle is not None and self.over is None and not writer.busy:
-            text = self.wire.session.speak(cycle, piece, writer.time())
+        writer = self.wire.writer
+        if writer is not None and self.over is None and not writer.busy:
+            self.spoke_at = writer.time()
+            text = self.wire.session.speak(self.cycle or self._begin(), piece, self.spoke_at)
             if text is not None:
+                self.spoke = True
                 return writer.transmit(text)
         self.put(piece)
         return None
@@ -99,13 +102,17 @@ class Voice:
     def _write(self, item: Item) -> None:
         session, cycle = self.wire.session, self.cycle
         if cycle is None or not session.is_open(cycle):
-            cycle = self.cycle = session.begin(answers=self.answers)
+            cycle = self._begin()
         if isinstance(item, str):
             session.say(cycle, item)
         else:
             session.send(cycle, item)
         self.spoke = True
         self.wire.wake()
+
+    def _begin(self) -> int:
+        self.cycle = self.wire.session.begin(answers=self.answers)
+        return self.cycle
 
     async def flush(self) -> None:
         """Wait until everything that was put stands in its talk cycle, and close it: Twilio speaks all of it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections import deque
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
@@ -31,7 +30,7 @@ class Watcher:
         self.plugin = plugin
         self._seconds = seconds
         self._limit = limit
-        self._queue: deque[tuple[Hook, Mapping[str, Any]]] = deque()
+        self._queue: list[tuple[Hook, Mapping[str, Any]]] = []
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
         self._overflowed = False
@@ -72,7 +71,7 @@ class Watcher:
     async def _work(self) -> None:
         try:
             while self._queue and not self._is_set_aside():
-                hook, arguments = self._queue.popleft()
+                hook, arguments = self._queue.pop(0)
                 await self._call(hook, arguments, self._seconds)
         finally:
             self._task = None

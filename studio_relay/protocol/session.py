@@ -102,6 +102,7 @@ class Session:
         "_open",
         "_options",
         "_seen_types",
+        "_short",
         "_waiting",
         "_warned_early",
         "_wire",
@@ -117,6 +118,7 @@ class Session:
         self.playback = Playback()
         self.transcript = Transcript(self.playback, offset_ms=offset_ms)
         self._options = options or SessionOptions()
+        self._short = self._options.max_token_bytes // 4  # so many characters fit, whatever they are
         self._number = 0
         self._next_cycle = 1
         self._cycles: dict[int, _Cycle] = {}  # every cycle that may still be spoken or sent
@@ -286,7 +288,7 @@ class Session:
             raise self._full()
         if not current.queued:
             self._queue(current)
-        if len(token) * 4 <= self._options.max_token_bytes:
+        if len(token) <= self._short:
             current.frames.append(token)
             self._waiting += 1
             return
@@ -297,13 +299,14 @@ class Session:
     def speak(self, cycle: int, token: str, now: float) -> str | None:
         """say() and next_text() in one step: the text of the frame that carries `token`, counted as sent.
 
-        None when it has to be queued with say(): others wait, it is the first of its cycle, or it is too long.
+        None when it has to be queued with say(): others wait, the cycle is over, or the token is too long.
         """
         # Every token of a stream comes this way, so nothing is done twice here and nothing is called in vain.
-        if self._waiting or not self._wire or type(token) is not str or not token.isascii():
+        if self._waiting or type(token) is not str or len(token) > self._short or not token.isascii():
             return None
-        current = self._wire[0]
-        if current.number != cycle or current.finished or len(token) * 4 > self._options.max_token_bytes:
+        if not self._wire and cycle in self._open:
+            self._queue(self._cycles[cycle])
+        if not self._wire or (current := self._wire[0]).number != cycle or current.finished:
             return None
         if current.speech.preemptible:
             self._change_speech(current, preemptible=False)

@@ -79,7 +79,7 @@ class Transcript:
         for index, speech in enumerate(self._playback.speeches):
             while tones and tones[0].behind <= index:
                 yield from self._tones(tones.popleft())
-            if speech.squeezed:
+            if speech.text.strip():
                 yield speech.sent_at, self._speech(speech)
         for left in tones:
             yield from self._tones(left)

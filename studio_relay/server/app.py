@@ -170,7 +170,7 @@ async def serve_socket(relay: Relay, agent_name: str | None) -> Response | None:
         status, reason = refused
         log.warning("upgrade of %s refused with %d: %s", scope["path"][:200], status, reason)
         return Response(_PUBLIC_REASONS[status], status)
-    await Connection(socket, relay.desk, relay.registry, agent=agent).run()
+    socket.serve = Connection(socket, relay.desk, relay.registry, agent=agent).run
     return None
 
 

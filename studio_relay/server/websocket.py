@@ -28,15 +28,19 @@ class Closed:
 
 
 class Socket:
-    """One WebSocket. accept() first, or let the handler return a response to refuse it."""
+    """One WebSocket. A route's handler refuses it with a response, or sets `serve`, which begins with accept().
 
-    __slots__ = ("_close_code", "_receive", "_send", "closed")
+    `serve` is run outside of Quart's request, whose context and headers a call of an hour need not hold.
+    """
+
+    __slots__ = ("_close_code", "_receive", "_send", "closed", "serve")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self._close_code: Callable[[], int | None] = lambda: None
         self.closed: Closed | None = None
+        self.serve: Callable[[], Awaitable[None]] | None = None
 
     async def accept(self) -> None:
         """Take the connection."""
@@ -57,7 +61,7 @@ class Socket:
 
     def send(self, text: str) -> Awaitable[None]:
         """Send a text frame. May raise whatever the host raises once the peer is gone."""
-        return self._send({"type": "websocket.send", "bytes": None, "text": text})
+        return self._send({"type": "websocket.send", "text": text})
 
     async def close(self, code: int, reason: str) -> None:
         """Close from our side; does nothing once the socket is closed."""
@@ -73,9 +77,11 @@ class RelayConnection(ASGIWebsocketConnection):
         socket = Socket(receive, send)
         self.scope[SCOPE_KEY] = socket  # type: ignore[literal-required]
         await self.handle_websocket(self._create_websocket_from_scope(send), send)
+        if socket.serve is not None:
+            await socket.serve()
 
     async def handle_websocket(self, websocket: Any, send: Any) -> None:
-        """As Quart does, but a handler that accepted the socket closes it too."""
+        """As Quart does, but nothing is sent for a handler that did not refuse."""
         response = await self.app.handle_websocket(websocket)
         if response is not None:
             data = response.get_data(as_text=False)

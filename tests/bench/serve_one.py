@@ -1,4 +1,7 @@
-"""Serve one app for a benchmark: `serve_one.py ours|bare|quart hypercorn|uvicorn`; prints its port, stops on SIGTERM."""
+"""Serve one app for a benchmark: `serve_one.py ours|bare|quart HOST`; prints its port, stops on SIGTERM.
+
+HOST is hypercorn or uvicorn.
+"""
 
 from __future__ import annotations
 
