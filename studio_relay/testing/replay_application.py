@@ -339,23 +339,34 @@ def _attributes(voice: HttpLine | None, lines: list[FrameLine | CloseLine | Http
         except AttributesRefused as error:
             raise RecordingError(f"line {voice.number}: {error}", line=voice.number) from None
     frames = [line.frame for line in lines if isinstance(line, FrameLine) and line.dir == "in" and line.frame]
-    return _guessed(frames)
+    sent = [line.frame for line in lines if isinstance(line, FrameLine) and line.dir == "out" and line.frame]
+    return _guessed(frames, "".join(str(frame.get("token") or "") for frame in sent))
 
 
-def _guessed(frames: list[Mapping[str, Any]]) -> RelayAttributes:
-    """Without TwiML (a Studio widget's session): what must have been switched on for these frames to come."""
+def _guessed(frames: list[Mapping[str, Any]], spoken: str) -> RelayAttributes:
+    """Without TwiML (a Studio widget's session): what must have been switched on for these frames to come.
+
+    Played text that the server never sent is the greeting.
+    """
+    played = [str(frame.get("value")) for frame in frames if frame.get("name") == "tokensPlayed"]
+    greeted = bool(played) and _squeezed(played[0]) not in _squeezed(spoken)
     names = {str(frame.get("name")) for frame in frames if frame.get("type") == "info"}
     prompts = [frame for frame in frames if frame.get("type") == "prompt"]
     language = str(prompts[0].get("lang") or "en-US") if prompts else "en-US"
     return RelayAttributes(
         mode="widget",
         language=language,
+        welcome_greeting=played[0] if greeted else "",
         dtmf_detection=any(frame.get("type") == "dtmf" for frame in frames),
         partial_prompts=any(prompt.get("last") is False for prompt in prompts),
         report_input_during_agent_speech="any",
         speaker_events=bool(names & {"agentSpeaking", "clientSpeaking"}),
         tokens_played="tokensPlayed" in names,
     )
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 def _identity(setup: Mapping[str, Any]) -> Identity:

@@ -178,3 +178,12 @@ def test_a_server_that_says_nothing_or_too_much(serve: Any, tmp_path: Path) -> N
     assert missing.kind == "missing"
     assert extra is not None
     assert extra.kind == "order"
+
+
+def test_without_twiml_the_attributes_are_guessed_from_the_frames(serve: Any, tmp_path: Path) -> None:
+    path = record(serve(desk), tmp_path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(lines[1:]) + "\n", encoding="utf-8")
+    report = replay_as_application(path)
+    assert str(report.difference) == "None"
+    assert report.compared["frames"] > 30
