@@ -23,8 +23,9 @@ def run_virtual(main: Coroutine[Any, Any, T], *, limit_seconds: float = VIRTUAL_
     """Run `main` on a loop whose time starts at 0 and jumps to the next timer; return its result.
 
     A coroutine that waits for what never comes ends with TimeoutError at `limit_seconds` of virtual time,
-    which is at once in real time.
+    which is at once in real time. Raises RuntimeError inside a running loop.
     """
+    refuse_running_loop(main)
 
     async def within_limit() -> T:
         async with asyncio.timeout(limit_seconds):
@@ -35,6 +36,16 @@ def run_virtual(main: Coroutine[Any, Any, T], *, limit_seconds: float = VIRTUAL_
         return loop.run_until_complete(within_limit())
     finally:
         close_loop(loop)
+
+
+def refuse_running_loop(main: Coroutine[Any, Any, Any]) -> None:
+    """Raise RuntimeError, in words for the author of a test, where a loop runs already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    main.close()
+    raise RuntimeError("simulated calls bring their own virtual clock: write this test as `def`, not `async def`")
 
 
 def open_virtual_loop() -> asyncio.AbstractEventLoop:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from studio_relay.studio.outside import RelayOutcome
-from studio_relay.testing.clock import close_loop, open_virtual_loop
+from studio_relay.testing.clock import close_loop, open_virtual_loop, refuse_running_loop
 from studio_relay.testing.expect import Expect
 from studio_relay.testing.hearing import Ears, Heard
 from studio_relay.testing.transcript import Turn
@@ -31,6 +31,7 @@ class VirtualTime:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` to its end; TimeoutError if it takes an hour of virtual time."""
+        refuse_running_loop(work)
 
         async def within_limit() -> T:
             async with asyncio.timeout(ACTION_LIMIT_SECONDS):

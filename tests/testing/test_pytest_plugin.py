@@ -138,3 +138,8 @@ def test_the_relay_fixture_makes_an_app(relay: Any, caller: Any) -> None:
 def test_the_network_is_out_of_reach(relay_environment: None) -> None:
     with socket.socket() as reaching, pytest.raises(NetworkForbidden, match=r"203\.0\.113\.1"):
         reaching.connect(("203.0.113.1", 80))
+
+
+async def test_an_async_test_is_told_to_be_a_plain_one(caller: Any) -> None:
+    with pytest.raises(RuntimeError, match="write this test as `def`"):
+        caller(Desk())
