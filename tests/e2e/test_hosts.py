@@ -1,0 +1,278 @@
+"""The same calls under every host, on real sockets: `studio_relay.asgi:app`, configured by the environment alone.
+
+Each host is started as its users start it. They differ in what they know of a close: hypercorn reports 1006 for
+every close by the peer, and `server/websocket.py` notes the real code on the way (pinned here, so that a new
+version of hypercorn that changes its insides is noticed). uvicorn (`websockets-sansio`) and granian tell it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+
+from studio_relay.testing.signing import sign_upgrade
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+PUBLIC_URL = "https://relay.example.com"
+APP = "studio_relay.asgi:app"
+HOSTS = {
+    "hypercorn": ["hypercorn", APP, "--bind", "127.0.0.1:{port}"],
+    "uvicorn": [
+        "uvicorn", APP, "--port", "{port}", "--ws", "websockets-sansio", "--lifespan", "on", "--no-proxy-headers",
+    ],
+    "granian": ["granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", APP],
+}  # fmt: skip
+START_SECONDS, ANSWER_SECONDS = 30, 10
+
+AGENT = '''
+"""Echoes, counts for a long time, hands over; writes every end to a file."""
+
+import asyncio
+import json
+import os
+
+from studio_relay import hookimpl
+
+
+@hookimpl
+async def on_prompt(call, prompt):
+    if prompt.voice_prompt == "count":
+        for number in range(2000):
+            yield f"{number} "
+            await asyncio.sleep(0.005)
+    elif prompt.voice_prompt == "person":
+        yield "Bye."
+        await call.end({"reasonCode": "person", "orderId": 7})
+    else:
+        yield "You said "
+        yield f"{prompt.voice_prompt}."
+
+
+@hookimpl
+def on_end(call, end):
+    handoff = dict(end.handoff) if end.handoff else None
+    with open(os.environ["HOST_AGENT_LOG"], "a") as file:
+        line = {"call": call.call_sid, "reason": end.reason, "code": end.close_code, "handoff": handoff}
+        file.write(json.dumps(line) + chr(10))
+'''
+
+
+class Host:
+    """A running host, and what its agent wrote."""
+
+    def __init__(self, port: int, log: Path) -> None:
+        self.port = port
+        self._log = log
+        self._calls = 0
+
+    @asynccontextmanager
+    async def call(self, *, token: str = TOKEN) -> AsyncIterator[tuple[ClientConnection, str]]:
+        """One call, dialled in as Twilio does; its callSid."""
+        self._calls += 1
+        sid = f"CA{self._calls:032}"
+        headers = sign_upgrade(f"{PUBLIC_URL.replace('https', 'wss')}/relay", token)
+        async with asyncio.timeout(4 * ANSWER_SECONDS):
+            socket = connect(
+                f"ws://127.0.0.1:{self.port}/relay",
+                additional_headers=headers,
+                compression=None,
+                proxy=None,
+            )
+            async with socket as client:
+                await client.send(json.dumps(setup(sid)))
+                yield client, sid
+
+    async def end_of(self, sid: str) -> dict[str, Any]:
+        """What on_end was told of a call."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while not (found := [end for end in self._ends() if end["call"] == sid]):  # noqa: ASYNC110  # a file
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
+        [end] = [end for end in self._ends() if end["call"] == sid]
+        assert found == [end], "on_end was called more than once"
+        return end
+
+    def _ends(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
+
+
+def setup(sid: str) -> dict[str, Any]:
+    return {
+        "type": "setup",
+        "sessionId": sid.replace("CA", "VX"),
+        "callSid": sid,
+        "accountSid": "AC" + "0" * 32,
+        "from": "+15550100001",
+        "to": "+15550100002",
+        "direction": "inbound",
+        "customParameters": {},
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module", params=HOSTS)
+def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """Each host in turn, started once for all tests here, and stopped by its process."""
+    folder = tmp_path_factory.mktemp(request.param)
+    (folder / "host_agent.py").write_text(AGENT)
+    info = folder / "host_agent-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: host-agent\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[studio_relay.agents]\nhost = host_agent\n")
+    port, log = free_port(), folder / "ends.jsonl"
+    command = [sys.executable, "-m", *(part.format(port=port) for part in HOSTS[request.param])]
+    names = {name: value for name, value in os.environ.items() if not name.startswith(("STUDIO_RELAY_", "TWILIO_"))}
+    environment = names | {
+        "PYTHONPATH": str(folder),
+        "HOST_AGENT_LOG": str(log),
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "STUDIO_RELAY_PUBLIC_URL": PUBLIC_URL,
+        "STUDIO_RELAY_AGENT": "host",
+    }
+    with (folder / "output").open("w+b") as output:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
+        try:
+            wait_until_it_listens(process, port, folder / "output")
+            yield Host(port, log)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
+    written = (folder / "output").read_text()
+    assert "Traceback" not in written, written[-3000:]
+    assert TOKEN not in written
+
+
+def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
+    import time
+
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"the host does not listen: {output.read_text()[-2000:]}")
+
+
+async def send(client: ClientConnection, **frame: Any) -> None:
+    await client.send(json.dumps(frame))
+
+
+async def prompt(client: ClientConnection, text: str) -> None:
+    await send(client, type="prompt", voicePrompt=text, lang="en-US", last=True)
+
+
+async def receive(client: ClientConnection) -> dict[str, Any]:
+    async with asyncio.timeout(ANSWER_SECONDS):
+        frame: dict[str, Any] = json.loads(await client.recv())
+        return frame
+
+
+async def answer(client: ClientConnection) -> str:
+    """The words of one talk cycle."""
+    words = ""
+    while True:
+        frame = await receive(client)
+        words += frame["token"]
+        if frame["last"]:
+            return words
+
+
+async def test_a_good_call_ends_with_its_handoff(host: Host) -> None:
+    async with host.call() as (client, sid):
+        await prompt(client, "hello")
+        assert await answer(client) == "You said hello."
+        await client.send(b"")  # an empty binary frame is refused, and the socket stays open
+        await client.send("not JSON")
+        await prompt(client, "person")
+        assert await answer(client) == "Bye."
+        end = await receive(client)
+        assert json.loads(end["handoffData"]) == {"reasonCode": "person", "version": 1, "summary": "", "orderId": 7}
+        await client.close(1000)
+    told = await host.end_of(sid)
+    assert (told["reason"], told["code"], told["handoff"]["orderId"]) == ("ended", 1000, 7)
+
+
+async def test_a_barge_in_stops_the_reply(host: Host) -> None:
+    async with host.call() as (client, sid):
+        await prompt(client, "count")
+        for _ in range(20):
+            await receive(client)
+        await send(client, type="interrupt", utteranceUntilInterrupt="0 1 2", durationUntilInterruptMs="200")
+        await prompt(client, "stop")
+        late = 0
+        while (frame := await receive(client))["token"] != "You said ":
+            late += 1
+        assert late < 100
+        assert frame["last"] is False
+        assert (await receive(client))["token"] == "stop."
+    await host.end_of(sid)
+
+
+async def test_a_line_that_drops(host: Host) -> None:
+    async with host.call() as (client, sid):
+        await prompt(client, "count")
+        await receive(client)
+        client.transport.abort()
+    told = await host.end_of(sid)
+    assert told["reason"] == "dropped"
+    assert told["code"] in (1005, 1006)  # uvicorn and granian say 1005, as for a close frame without a code
+
+
+async def test_a_caller_who_hangs_up(host: Host) -> None:
+    async with host.call() as (client, sid):
+        await prompt(client, "hello")
+        await answer(client)
+        await client.close(1000, "Closing websocket session")
+    told = await host.end_of(sid)
+    assert (told["reason"], told["code"]) == ("hangup", 1000)
+
+
+async def test_a_caller_who_hangs_up_in_mid_reply(host: Host) -> None:
+    async with host.call() as (client, sid):
+        await prompt(client, "count")
+        for _ in range(5):
+            await receive(client)
+        await client.close(1000, "Closing websocket session")
+    assert (await host.end_of(sid))["reason"] == "hangup"
+
+
+async def test_a_wrong_signature_is_refused_before_accept(host: Host) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with host.call(token="another"):
+            pass
+    assert refused.value.response.status_code == 403
+
+
+async def test_an_unknown_agent_is_refused_before_accept(host: Host) -> None:
+    url = f"{PUBLIC_URL.replace('https', 'wss')}/relay/nobody"
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(
+            f"ws://127.0.0.1:{host.port}/relay/nobody",
+            additional_headers=sign_upgrade(url, TOKEN),
+            proxy=None,
+        )
+    assert refused.value.response.status_code == 404
