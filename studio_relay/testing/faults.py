@@ -37,8 +37,6 @@ JUNK = (
     '{"type":"prompt"}',
     '{"type":"prompt","voicePrompt":null,"last":true}',
     '{"type":"dtmf"}',
-    '{"type":"interrupt"}',
-    '{"type":"interrupt","utteranceUntilInterrupt":"","durationUntilInterruptMs":"-1"}',
     '{"type":"info","name":"tokensPlayed"}',
     '{"type":"info","name":"roundTripDelayMs","value":"148"}',
     '{"type":"error","description":"Invalid message received, code: 64107, x"}',
