@@ -83,7 +83,13 @@ def test_a_script_that_expects_something_else_is_1(program: Any, server: Server,
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_server_that_wants_a_signature(program: Any, server: Server, as_json: bool) -> None:
-    done = program("call", server(TWILIO_AUTH_TOKEN="s"), *(["--json"] if as_json else []), *FAST, input="hello\n")
+    done = program(
+        "call",
+        server("--agent", "echo", TWILIO_AUTH_TOKEN="s"),
+        *(["--json"] if as_json else []),
+        *FAST,
+        input="hello\n",
+    )
     assert done.returncode == 2
     assert "refused the upgrade with 403" in done.stderr
     assert "the upgrade was not signed" in done.stderr
@@ -91,7 +97,7 @@ def test_a_server_that_wants_a_signature(program: Any, server: Server, as_json: 
 
 
 def test_an_agent_that_is_not_there(program: Any, server: Server) -> None:
-    done = program("call", server("--insecure") + "/nobody", *FAST, input="")
+    done = program("call", server("--insecure", "--agent", "echo") + "/nobody", *FAST, input="")
     assert done.returncode == 2
     assert "refused the upgrade with 404" in done.stderr
 
