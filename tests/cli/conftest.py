@@ -53,12 +53,12 @@ def environment() -> Callable[..., Mapping[str, str]]:
 
 @pytest.fixture
 def server() -> Iterator[Callable[..., str]]:
-    """Starts `studio-relay serve` on a free port; returns the URL of its relay."""
+    """Starts `studio-relay serve` on a free port, echo answers unless asked; returns the URL of its relay."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str, **variables: str) -> str:
         command = [sys.executable, "-m", "studio_relay", "serve", "--port", "0", "--json", *arguments]
-        environment = {**os.environ, **variables}
+        environment = {"STUDIO_RELAY_AGENT": "echo", **os.environ, **variables}
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         )
