@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from studio_relay import Prompt, hookimpl
+from studio_relay import Call, Prompt, SessionEnd, hookimpl
+
+COUNTS = {"setups": 0, "ends": 0, "stale": 0}
 
 
 @hookimpl
@@ -12,3 +14,15 @@ async def on_prompt(prompt: Prompt) -> AsyncIterator[str]:
     """`prompt` holds the number of tokens."""
     for _ in range(int(prompt.voice_prompt)):
         yield "word "
+
+
+@hookimpl
+async def on_setup(call: Call) -> None:
+    """Count the sessions that began."""
+    COUNTS["setups"] += 1
+
+
+@hookimpl
+async def on_end(call: Call, end: SessionEnd) -> None:
+    """Count the sessions that ended."""
+    COUNTS["ends"] += 1

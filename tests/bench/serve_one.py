@@ -6,10 +6,12 @@ HOST is hypercorn or uvicorn.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import signal
 import socket
 import sys
+from collections import Counter
 from typing import Any
 
 TOKEN = "studio_relay_bench_token"
@@ -31,7 +33,31 @@ def make_app(kind: str, port: int) -> Any:
             pass
 
         return bare
-    return our_app(port)
+    return watched(our_app(port)) if kind == "watched" else our_app(port)
+
+
+def watched(app: Any) -> Any:
+    """Count the text that goes out between an interrupt that came in and the next prompt."""
+    import bench_agent
+
+    async def watching(scope: Any, receive: Any, send: Any) -> None:
+        interrupted = False
+
+        async def watched_receive() -> Any:
+            nonlocal interrupted
+            event = await receive()
+            if text := event.get("text"):
+                interrupted = json.loads(text)["type"] == "interrupt"
+            return event
+
+        async def watched_send(event: Any) -> None:
+            if interrupted and event["type"] == "websocket.send":
+                bench_agent.COUNTS["stale"] += 1
+            await send(event)
+
+        await app(scope, watched_receive, watched_send)
+
+    return watching
 
 
 def our_app(port: int) -> Any:
@@ -47,7 +73,26 @@ def our_app(port: int) -> Any:
     )
     installed = load_plugins(outside=False)
     agent = plugin(bench_agent, name="bench", kind="agent")
-    return create_app(settings, assemble([*installed.agents.values(), *installed.extensions, agent]))
+    app = create_app(settings, assemble([*installed.agents.values(), *installed.extensions, agent]))
+    app.add_url_rule("/bench/census", "census", census)
+    return app
+
+
+async def census() -> str:
+    """How many calls, sessions and tasks live in this process, and what on_end and late words have counted."""
+    import gc
+
+    import bench_agent
+
+    from studio_relay import Call
+    from studio_relay.dispatch import Conversation
+    from studio_relay.protocol.session import Session
+    from studio_relay.server.connection import Connection
+
+    gc.collect()
+    kinds = Counter(type(thing) for thing in gc.get_objects())
+    live = {kind.__name__: kinds[kind] for kind in (Call, Session, Conversation, Connection)}
+    return json.dumps({**live, "tasks": len(asyncio.all_tasks()), **bench_agent.COUNTS})
 
 
 def main() -> None:
