@@ -178,17 +178,25 @@ class Talk:
         return [json.loads(end["handoffData"]) if "handoffData" in end else None for end in ends]
 
 
+def _make_talk(agent: Any, *extensions: Any, store: SessionStore | None = None, **settings: Any) -> Talk:
+    agents = [plugin(agent, name="agent", kind="agent")]
+    others = [plugin(e, name=f"extension-{i}", kind="extension") for i, e in enumerate(extensions)]
+    return Talk(assemble([*agents, *others]), store or MemoryStore(), PluginSettings(**settings), agent="agent")
+
+
+@pytest.fixture
+def make_talk() -> Callable[..., Talk]:
+    """Makes a conversation on a loop of the test's own, which also closes it."""
+    return _make_talk
+
+
 @pytest.fixture
 async def talk() -> AsyncIterator[Callable[..., Talk]]:
     """Makes conversations with an agent and extensions, given as objects or classes."""
     made: list[Talk] = []
 
-    def make(agent: Any, *extensions: Any, store: SessionStore | None = None, **settings: Any) -> Talk:
-        agents = [plugin(agent, name="agent", kind="agent")]
-        others = [plugin(e, name=f"extension-{i}", kind="extension") for i, e in enumerate(extensions)]
-        made.append(
-            Talk(assemble([*agents, *others]), store or MemoryStore(), PluginSettings(**settings), agent="agent")
-        )
+    def make(agent: Any, *extensions: Any, **options: Any) -> Talk:
+        made.append(_make_talk(agent, *extensions, **options))
         return made[-1]
 
     yield make
