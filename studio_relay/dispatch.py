@@ -118,7 +118,7 @@ class Conversation:
         self._collector: list[str] | None = None
         self._typed_ahead: list[str] = []
         self._news: asyncio.Future[None] | None = None
-        self._cuts = 0
+        self._cut_before = 0  # the newest barge-in cut what answers events before this number
         self._turns = 0
         self._failures = 0
         self._ending: asyncio.Task[None] | None = None
@@ -135,11 +135,14 @@ class Conversation:
 
     # ------------------------------------------------------------------------- from the socket
 
-    def receive(self, frame: str | bytes) -> None:
-        """Take a frame and act on it at once; hooks run in tasks of their own."""
+    def receive(self, frame: str | bytes) -> str | None:
+        """Take a frame and act on it at once; hooks run in tasks of their own. Returns why it was refused, if it was."""
+        refused = None
         for event in self.session.receive_text(frame, self._loop.time()):
+            refused = event.reason if isinstance(event, Refused) else None
             self._take(event)
         self._notify()
+        return refused
 
     @property
     def backlog(self) -> int:
@@ -296,7 +299,7 @@ class Conversation:
             reply.start(call.call_sid, after=after)
 
     def _interrupted(self, event: Interrupted) -> None:
-        self._cuts += 1
+        self._cut_before = event.before
         for reply in self._replies():
             if reply.voice.answers >= event.before:
                 continue
@@ -352,6 +355,9 @@ class Conversation:
 
     def _stop(self, reply: Reply, *, drop: bool = True) -> None:
         task = reply.task
+        if reply.waiting:  # what comes now is for its successor, which may wait before this one has cleaned up
+            self._asker = None
+            self._stop_collecting()
         reply.stop(drop=drop)
         if task is not None:
             self._cleaning.add(task)
@@ -487,14 +493,21 @@ class Conversation:
 
     async def spoken(self, timeout: float | None) -> bool:
         """See Call.spoken()."""
-        cuts = self._cuts
+        is_cut = self._watch_for_cut()
         with self._pauses():
             await self._flush()
-            return await self._until_spoken(cuts, timeout)
+            return await self._until_spoken(is_cut, timeout)
 
-    async def _until_spoken(self, cuts: int, timeout: float | None) -> bool:
+    def _watch_for_cut(self) -> Callable[[], bool]:
+        """Whether a barge-in from now on cuts what is being said here; the one that a key causes spares its answer."""
+        reply = self._speaking_reply()
+        answers = reply.voice.answers if reply is not None else self._latest()
+        spared = max(answers, self._cut_before)
+        return lambda: self._cut_before > spared
+
+    async def _until_spoken(self, is_cut: Callable[[], bool], timeout: float | None) -> bool:
         deadline = None if timeout is None else self._loop.time() + timeout
-        while not self._closed and self._cuts == cuts:
+        while not self._closed and not is_cut():
             if self._is_quiet():
                 return True
             if deadline is not None and self._loop.time() >= deadline:
@@ -518,7 +531,8 @@ class Conversation:
                     await self._changed_by(deadline)
                 return answer.result() if answer.done() else None
         finally:
-            self._asker = None
+            if self._asker is answer:
+                self._asker = None
 
     async def collect_digits(
         self, *, max_digits: int, min_digits: int, finish: str, timeout: float, secret: bool
@@ -536,8 +550,12 @@ class Conversation:
                 digits = await self._gather(keys, max_digits, finish, timeout)
                 return digits if len(digits) >= min_digits else None
         finally:
-            self._collector = None
-            self.session.transcript.hide_keys = False
+            if self._collector is keys:
+                self._stop_collecting()
+
+    def _stop_collecting(self) -> None:
+        self._collector = None
+        self.session.transcript.hide_keys = False
 
     async def _gather(self, keys: list[str], max_digits: int, finish: str, timeout: float) -> str:
         digits = ""
@@ -586,7 +604,8 @@ class Conversation:
         self._stop_replies(but=but, drop=False)
         if but is not None:
             but.voice.stop(CallEnded(_ENDED), drop=False)
-        self._ending = self._spawn(self._end_when_quiet(text, cut), "end")
+        is_cut = self._watch_for_cut() if not cut else lambda: True
+        self._ending = self._spawn(self._end_when_quiet(text, is_cut), "end")
 
     def _end_for(self, code: str, reason: Reason, *, cut: bool = False) -> None:
         self.reason = reason
@@ -597,11 +616,10 @@ class Conversation:
         if self._ending is None and not self._closed:
             self._end_for("relay-draining", "draining")
 
-    async def _end_when_quiet(self, text: str | None, cut: bool) -> None:
+    async def _end_when_quiet(self, text: str | None, is_cut: Callable[[], bool]) -> None:
         """The last words are heard out, unless the caller cuts them: then what is unsaid is dropped."""
-        cuts = self._cuts - cut
         deadline = self._loop.time() + self._settings.end_wait_max_seconds
-        while not self._closed and self._cuts == cuts and not self._is_quiet() and self._loop.time() < deadline:
+        while not (self._closed or is_cut() or self._is_quiet()) and self._loop.time() < deadline:
             await self._changed_by(deadline)
         if not self._closed:
             self.session.end(text)

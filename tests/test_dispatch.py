@@ -1505,3 +1505,50 @@ async def test_nothing_runs_on_after_the_socket_has_closed(talk: Any) -> None:
     line.stop()
     await line.settle()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_key_that_replaces_a_waiting_reply_may_wait_itself(talk: Any) -> None:
+    class Agent:
+        @hookimpl
+        async def on_prompt(self, call: Call) -> AsyncIterator[str]:
+            await asyncio.sleep(0.5)
+            answer = await call.ask("First?")
+            yield f"First {answer and answer.voice_prompt}."
+
+        @hookimpl
+        async def on_dtmf(self, call: Call) -> AsyncIterator[str]:
+            await asyncio.sleep(1)
+            call.say("Hm. ")
+            answer = await call.ask("Second?")
+            yield f"Second {answer and answer.voice_prompt}."
+
+    line = talk(Agent())
+    await line.setup()
+    await line.prompt("go")
+    await line.press("1")
+    await asyncio.sleep(4)
+    await line.prompt("blue")
+    assert line.words.endswith("Second blue.")
+
+
+async def test_a_key_that_replaces_a_reply_that_collects_may_collect_itself(talk: Any) -> None:
+    class Agent:
+        @hookimpl
+        async def on_prompt(self, call: Call) -> AsyncIterator[str]:
+            await asyncio.sleep(0.5)
+            yield f"First {await call.collect_digits(max_digits=9)}."
+
+        @hookimpl
+        async def on_dtmf(self, call: Call) -> AsyncIterator[str]:
+            await asyncio.sleep(1)
+            call.say("Hm. ")
+            yield f"Second {await call.collect_digits(max_digits=2, secret=True)}."
+
+    line = talk(Agent())
+    await line.setup()
+    await line.prompt("go")
+    await line.press("1")
+    await asyncio.sleep(3)
+    await line.press("98")
+    assert line.words.endswith("Second 98.")
+    assert "98" not in "".join(turn.digits or "" for turn in line.conversation.call.transcript)
