@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -11,6 +12,7 @@ from studio_relay.dispatch import Dispatcher
 from studio_relay.errors import PluginError, SignatureError
 from studio_relay.hooks import call_hook, within
 from studio_relay.plugins import Plugin, Plugins, load_plugins
+from studio_relay.recording import Recorder, SessionRecording
 from studio_relay.registry import Registry
 from studio_relay.server.connection import Connection
 from studio_relay.server.insecure import insecure_refusal
@@ -40,6 +42,7 @@ class Relay:
             default_agent=plugins.default_agent(settings.agent),
         )
         self._watchdog: Watchdog | None = None
+        self._recorder: Recorder | None = None
 
     @property
     def ready(self) -> bool:
@@ -50,6 +53,9 @@ class Relay:
         """Run on_startup of every plugin. Raises PluginError naming the one that fails."""
         self._watchdog = Watchdog()
         self._watchdog.start()
+        if self.settings.record_dir is not None:
+            clock = asyncio.get_running_loop().time
+            self._recorder = Recorder(self.settings.record_dir, full=self.settings.record_full, clock=clock)
         self._report()
         try:
             for plugin in self._all_plugins():
@@ -66,9 +72,17 @@ class Relay:
                 await self._run(plugin, "on_shutdown")
             except PluginError as error:
                 log.error("%s", error)
+        if self._recorder is not None:
+            await self._recorder.close()
         await self.store.close()
         if self._watchdog is not None:
             self._watchdog.stop()
+
+    def recording(self, scope: Any) -> SessionRecording | None:
+        """The recording of a socket that is being accepted, if recordings are made."""
+        if self._recorder is None:
+            return None
+        return self._recorder.open_session(SignedRequest.from_scope(scope).headers, path=scope["path"])
 
     def refusal(self, scope: Any) -> tuple[int, str] | None:
         """Why an upgrade is not accepted: the HTTP status and the operator's words; None when it is."""
@@ -170,7 +184,8 @@ async def serve_socket(relay: Relay, agent_name: str | None) -> Response | None:
         status, reason = refused
         log.warning("upgrade of %s refused with %d: %s", scope["path"][:200], status, reason)
         return Response(_PUBLIC_REASONS[status], status)
-    socket.serve = Connection(socket, relay.desk, relay.registry, agent=agent).run
+    recording = relay.recording(scope)
+    socket.serve = Connection(socket, relay.desk, relay.registry, agent=agent, recording=recording).run
     return None
 
 

@@ -15,6 +15,7 @@ from studio_relay.log import CALL, SESSION
 from studio_relay.plugins import Plugin
 from studio_relay.protocol.messages import Setup
 from studio_relay.protocol.states import State
+from studio_relay.recording import SessionRecording
 from studio_relay.registry import Live, Registry
 from studio_relay.server.limits import FrameBudget
 from studio_relay.server.websocket import Closed, Socket
@@ -28,15 +29,24 @@ _NORMAL, _GOING_AWAY, _POLICY, _FAULT = 1000, 1001, 1008, 1011
 class Connection:
     """Serves one accepted socket until it is closed."""
 
-    def __init__(self, socket: Socket, desk: Dispatcher, registry: Registry, *, agent: Plugin | None) -> None:
+    def __init__(
+        self,
+        socket: Socket,
+        desk: Dispatcher,
+        registry: Registry,
+        *,
+        agent: Plugin | None,
+        recording: SessionRecording | None = None,
+    ) -> None:
         self._socket = socket
+        self._recording = recording
         self._settings = desk.settings
         self._registry = registry
         self._loop = asyncio.get_running_loop()
         self._conversation = Conversation(desk, path_agent=agent)
         self._writer = self._conversation.writer = Writer(
             self._conversation.session,
-            socket.send,
+            socket.send if recording is None else self._send_recorded,
             rested=self._rested,
             progressed=self._conversation.sent,
             stuck=self._stuck,
@@ -81,8 +91,10 @@ class Connection:
                 return frame
             if not budget.take(self._loop.time()):
                 self._conversation.reason = "limit"
+                self._record(frame, "too many frames")
                 return await self._close(_POLICY, "too many frames")
-            self._conversation.receive(frame)
+            refused = self._conversation.receive(frame)
+            self._record(frame, refused)
             while self._conversation.backlog >= self._settings.inbound_queue:
                 await self._conversation.changed()
 
@@ -91,6 +103,15 @@ class Connection:
         self._conversation.sent()
         if self._conversation.session.state is State.ENDING and self._close_timer is None:
             self._await_close()
+
+    def _record(self, frame: str | bytes, refused: str | None) -> None:
+        if self._recording is not None:
+            self._recording.inbound(frame, refused=refused)
+
+    async def _send_recorded(self, text: str) -> None:
+        assert self._recording is not None
+        self._recording.outbound(text)
+        await self._socket.send(text)
 
     # ---------------------------------------------------------------------------- who and how long
 
@@ -153,6 +174,8 @@ class Connection:
         farewell.result()
 
     async def _part(self, closed: Closed) -> None:
+        if self._recording is not None:
+            self._recording.close(closed.code, closed.reason)
         try:
             if self._stopping is not None:
                 await self._close(closed.code or _NORMAL, closed.reason)
