@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "serve": "serve",
     "call": "call",
     "plugins": "plugins",
+    "flow": "flow",
 }
 """Each command's module within this package; the module's `command` is the command."""
 

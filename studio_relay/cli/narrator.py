@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
+from studio_relay.cli.printable import printable
 from studio_relay.testing.twilio import LiveEvent
 
 if TYPE_CHECKING:
@@ -162,8 +163,3 @@ def terminal() -> Console:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     return Terminal(highlight=False, soft_wrap=True)
-
-
-def printable(text: str) -> str:
-    """What servers and files say, without what would steer the terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from studio_relay.cli.narrator import printable
+from studio_relay.cli.printable import printable
 
 if TYPE_CHECKING:
     from studio_relay.testing.run import Run

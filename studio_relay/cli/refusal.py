@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from studio_relay.cli.errors import NotDone
-from studio_relay.cli.narrator import printable
+from studio_relay.cli.printable import printable
 from studio_relay.testing.transport import Unreachable, UpgradeRefused
 
 if TYPE_CHECKING:

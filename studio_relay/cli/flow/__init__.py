@@ -1,0 +1,21 @@
+"""`studio-relay flow`: which commands there are for flows; each is a module of its own, imported when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from studio_relay.cli import LazyGroup
+
+COMMANDS: Mapping[str, str] = {name: f"flow.{name}" for name in ("lint", "show", "diagram", "diff")}
+"""Each command's module, seen from the package of all commands."""
+
+
+@click.command("flow", cls=LazyGroup, modules=COMMANDS)
+def command() -> None:
+    """Work on Studio flows as files, offline.
+
+    A flow is a file as Studio exports it: the bare definition, an answer of the API, a page of flows, or a module
+    or template around one. Nothing here needs an account, a key or a network.
+    """
