@@ -11,7 +11,8 @@ _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 _TIMES = {"double": 2, "triple": 3, "treble": 3}
 _ZEROS = {"hundred": "00", "thousand": "000"}
 
-_FEWEST, _MOST = 8, 15  # digits with the calling code; 15 is the limit of E.164
+# E.164 allows 15 digits and no zero in front; with calling code 1, area codes begin with 2 to 9.
+_NUMBER = re.compile(r"\+(1[2-9]\d{9}|[2-9]\d{7,14})", re.ASCII)
 
 
 def spoken_digits(text: str) -> str:
@@ -50,16 +51,14 @@ def _digits_of(word: str, after: str) -> str | None:
 def normalised(digits: str, country_code: str) -> str | None:
     """The number as `+`, calling code and subscriber number; None when it cannot be one.
 
-    This checks lengths, not whether the number exists.
+    This checks its form, not whether the number exists.
     """
     plain = re.sub(r"[^\d+]", "", digits)
     if plain.startswith("00"):
         plain = "+" + plain[2:]
     if not plain.startswith("+"):
         plain = _with_code(plain, country_code)
-    count = len(plain) - 1
-    fits = count == 11 if plain.startswith("+1") else _FEWEST <= count <= _MOST
-    return plain if fits and plain[1:].isdecimal() and not plain.startswith("+0") else None
+    return plain if _NUMBER.fullmatch(plain) else None
 
 
 def _with_code(plain: str, country_code: str) -> str:
