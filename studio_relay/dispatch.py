@@ -18,6 +18,7 @@ from typing import Any
 from studio_relay.call import Call, Reason, SessionEnd
 from studio_relay.errors import CallEnded, LocalProtocolError, PluginError
 from studio_relay.handoff import Handoff, as_handoff, server_handoff
+from studio_relay.listening import Listener
 from studio_relay.memory import Memory
 from studio_relay.plugins import Plugin, Plugins
 from studio_relay.protocol.events import (
@@ -41,7 +42,7 @@ from studio_relay.replies import CURRENT, Reply
 from studio_relay.settings import PluginSettings
 from studio_relay.store import SessionStore
 from studio_relay.voice import Voice, WrappedVoice, Writer
-from studio_relay.watching import Watcher, log_failure
+from studio_relay.watching import Audience, Watcher, log_failure
 from studio_relay.wrapping import Chain
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ class Conversation:
         self._kept = asyncio.Event()  # what the call remembers is in the store
         self._memory: Memory | None = None
         self._agent: Plugin | None = None
-        self._watchers: tuple[Watcher, ...] = ()
+        self._audience = Audience()
         self._starting: asyncio.Task[None] | None = None
         self._held: list[Event] = []  # what came before the agent was ready
         self._opening: Reply | None = None  # on_setup
@@ -114,9 +115,7 @@ class Conversation:
         self._keyed: list[Reply] = []  # on_dtmf hooks that have said nothing yet
         self._cleaning: set[asyncio.Task[None]] = set()  # hooks that were stopped, and clean up behind themselves
         self._remarks: set[WrappedVoice] = set()  # said outside any reply, and not past the extensions yet
-        self._asker: asyncio.Future[Prompt | None] | None = None
-        self._collector: list[str] | None = None
-        self._typed_ahead: list[str] = []
+        self._listener = Listener(self)
         self._news: asyncio.Future[None] | None = None
         self._cut_before = 0  # the newest barge-in cut what answers events before this number
         self._turns = 0
@@ -136,7 +135,7 @@ class Conversation:
     # ------------------------------------------------------------------------- from the socket
 
     def receive(self, frame: str | bytes) -> str | None:
-        """Take a frame and act on it at once; hooks run in tasks of their own. Returns why it was refused, if it was."""
+        """Take a frame and act on it at once; hooks run in tasks of their own. Returns why it was refused, if so."""
         refused = None
         for event in self.session.receive_text(frame, self._loop.time()):
             refused = event.reason if isinstance(event, Refused) else None
@@ -174,6 +173,9 @@ class Conversation:
         if refusal is not None:
             self.reason = "refused"
             log.warning("session refused: %s", refusal)
+            # No agent hears of a session that may be forged; those who watch do, at its end.
+            self._audience = self._gather_audience()
+            self.call = Call(self, event.setup, agent="")
             self.on_refusal(refusal)
             return
         self._starting = self._spawn(self._start(event.setup), "start")
@@ -194,14 +196,12 @@ class Conversation:
             language=setup.custom_parameters.get("language", ""),
             state=memory.state,
         )
-        limit, seconds = self._settings.inbound_queue, self._settings.hook_timeout_seconds
-        self._watchers = tuple(
-            Watcher(plugin, seconds=seconds, limit=limit) for plugin in (*self._desk.plugins.extensions, agent)
-        )
+        self._audience = self._gather_audience(agent)
+        agent.check_parameters(setup.custom_parameters)
         left = self._settings.call_max_seconds - memory.elapsed_ms / 1000
         self._limit_timer = self._loop.call_later(max(0.0, left), self._hit_limit)
         self.call = call
-        self._watch_extensions("on_setup", call=call, setup=setup)
+        self._audience.extensions("on_setup", call=call, setup=setup)
         self._open(call, setup, agent)
         held, self._held = self._held, []
         for event in held:
@@ -228,32 +228,31 @@ class Conversation:
     def _dispatch(self, event: Event, call: Call) -> None:
         match event:
             case Prompted():
-                self._watch_extensions("on_prompt", call=call, prompt=event.prompt)
+                self._audience.extensions("on_prompt", call=call, prompt=event.prompt)
                 self._prompted(event, call)
             case Pressed():
-                self._watch_extensions("on_dtmf", call=call, dtmf=event.dtmf)
+                self._audience.extensions("on_dtmf", call=call, dtmf=event.dtmf)
                 self._pressed(event, call)
             case Interrupted():
                 self._interrupted(event)
-                self._watch_all("on_interrupt", call=call, interrupt=event.interrupt)
+                self._audience.all("on_interrupt", call=call, interrupt=event.interrupt)
             case PartlyPrompted():
-                self._watch_all("on_partial_prompt", call=call, prompt=event.prompt)
+                self._audience.all("on_partial_prompt", call=call, prompt=event.prompt)
             case Informed():
-                self._watch_all("on_info", call=call, message=event.info)
+                self._audience.all("on_info", call=call, message=event.info)
             case ErrorReported():
                 self._errored(event)
-                self._watch_all("on_error", call=call, message=event.error)
+                self._audience.all("on_error", call=call, message=event.error)
             case UnknownReceived():
                 if event.first:
                     log.info("message of an unknown type passed on: %.100s", event.message.type)
-                self._watch_all("on_unknown", call=call, message=event.message)
+                self._audience.all("on_unknown", call=call, message=event.message)
             case SetupRepeated():
                 log.warning("a second setup on the same socket changed nothing")
 
     def _prompted(self, event: Prompted, call: Call) -> None:
-        if self._asker is not None and not self._asker.done():
+        if self._listener.take_prompt(event.prompt):
             self._answered(event.number)
-            self._asker.set_result(event.prompt)
         elif self._waiting_hook() is not None or self._ending is not None:
             pass  # it stands in the transcript
         elif self._is_opening():
@@ -263,11 +262,10 @@ class Conversation:
             self._answer(event, call)
 
     def _pressed(self, event: Pressed, call: Call) -> None:
-        if self._collector is not None:
+        if self._listener.take_key(event.dtmf.digit):
             self._answered(event.number)
-            self._collector.append(event.dtmf.digit)
         elif self._waiting_hook() is not None:
-            self._typed_ahead.append(event.dtmf.digit)
+            self._listener.type_ahead(event.dtmf.digit)
         elif self._ending is not None:
             pass
         elif self._is_opening():
@@ -280,7 +278,7 @@ class Conversation:
         if self._turns > self._settings.max_turns:
             self._hit_limit()
             return
-        self._typed_ahead.clear()
+        self._listener.forget()
         self._stop_replies()
         reply = self._new_reply("on_prompt", {"call": call, "prompt": event.prompt}, event.number)
         if reply is not None:
@@ -356,8 +354,7 @@ class Conversation:
     def _stop(self, reply: Reply, *, drop: bool = True) -> None:
         task = reply.task
         if reply.waiting:  # what comes now is for its successor, which may wait before this one has cleaned up
-            self._asker = None
-            self._stop_collecting()
+            self._listener.stop()
         reply.stop(drop=drop)
         if task is not None:
             self._cleaning.add(task)
@@ -495,7 +492,7 @@ class Conversation:
         """See Call.spoken()."""
         is_cut = self._watch_for_cut()
         with self._pauses():
-            await self._flush()
+            await self.flush()
             return await self._until_spoken(is_cut, timeout)
 
     def _watch_for_cut(self) -> Callable[[], bool]:
@@ -512,67 +509,26 @@ class Conversation:
                 return True
             if deadline is not None and self._loop.time() >= deadline:
                 return False
-            await self._changed_by(deadline)
+            await self.changed_by(deadline)
         return False
 
     async def ask(self, text: str, timeout: float) -> Prompt | None:
         """See Call.ask()."""
-        self._refuse_if_over()
-        if self._asker is not None:
-            raise LocalProtocolError("ask(): another ask() waits for the caller already; await that one first")
-        self._asker = answer = self._loop.create_future()
-        try:
-            with self._waits():
-                self._send(text)
-                await self._flush()
-                await self._until_quiet(answer.done)
-                deadline = self._loop.time() + timeout
-                while not answer.done() and not self._closed and self._loop.time() < deadline:
-                    await self._changed_by(deadline)
-                return answer.result() if answer.done() else None
-        finally:
-            if self._asker is answer:
-                self._asker = None
+        return await self._listener.ask(text, timeout)
 
     async def collect_digits(
         self, *, max_digits: int, min_digits: int, finish: str, timeout: float, secret: bool
     ) -> str | None:
         """See Call.collect_digits()."""
-        self._refuse_if_over()
-        if self._collector is not None:
-            raise LocalProtocolError("collect_digits(): another collect_digits() waits already; await that one first")
-        self._collector, self._typed_ahead = keys, _ = self._typed_ahead, []
-        self.session.transcript.hide_keys = secret
-        try:
-            with self._waits():
-                await self._flush()
-                await self._until_quiet(lambda: bool(keys))
-                digits = await self._gather(keys, max_digits, finish, timeout)
-                return digits if len(digits) >= min_digits else None
-        finally:
-            if self._collector is keys:
-                self._stop_collecting()
-
-    def _stop_collecting(self) -> None:
-        self._collector = None
-        self.session.transcript.hide_keys = False
-
-    async def _gather(self, keys: list[str], max_digits: int, finish: str, timeout: float) -> str:
-        digits = ""
-        while len(digits) < max_digits:
-            deadline = self._loop.time() + timeout
-            while not keys and not self._closed and self._loop.time() < deadline:
-                await self._changed_by(deadline)
-            if not keys or (key := keys.pop(0)) == finish:
-                break
-            digits += key
-        return digits
+        return await self._listener.collect_digits(
+            max_digits=max_digits, min_digits=min_digits, finish=finish, timeout=timeout, secret=secret
+        )
 
     async def end(self, handoff: Handoff | Mapping[str, Any] | None) -> None:
         """See Call.end()."""
-        with self._waits():
+        with self.waits():
             if self._ending is None and not self._closed:
-                self._refuse_if_over()
+                self.refuse_if_over()
                 model = self._agent.handoff_model if self._agent else None
                 data = None if handoff is None else as_handoff(handoff, model)
                 text = None if data is None else data.to_wire(self._settings.max_handoff_bytes)
@@ -586,7 +542,7 @@ class Conversation:
         reply = self._speaking_reply()
         try:
             async with asyncio.timeout(self._settings.hook_timeout_seconds):
-                await self._flush()
+                await self.flush()
         except (PluginError, TimeoutError) as error:
             culprit = reply.voice.holder if reply is not None else None
             log.error("the last words could not be spoken: %s", culprit or error)
@@ -620,7 +576,7 @@ class Conversation:
         """The last words are heard out, unless the caller cuts them: then what is unsaid is dropped."""
         deadline = self._loop.time() + self._settings.end_wait_max_seconds
         while not (self._closed or is_cut() or self._is_quiet()) and self._loop.time() < deadline:
-            await self._changed_by(deadline)
+            await self.changed_by(deadline)
         if not self._closed:
             self.session.end(text)
             self.wake()
@@ -651,12 +607,13 @@ class Conversation:
         return "hangup" if code == 1000 else "dropped"
 
     async def _run_on_end(self, end: SessionEnd) -> None:
-        seconds = self._settings.on_end_timeout_seconds
-        if self.call is None:
-            return
-        arguments = {"call": self.call, "end": end}
-        await asyncio.gather(*(watcher.finish(seconds) for watcher in self._watchers))
-        await asyncio.gather(*(watcher.call("on_end", arguments, seconds) for watcher in self._watchers))
+        if self.call is not None:
+            await self._audience.say_goodbye(self.call, end, self._settings.on_end_timeout_seconds)
+
+    def _gather_audience(self, *agents: Plugin) -> Audience:
+        limit, seconds = self._settings.inbound_queue, self._settings.hook_timeout_seconds
+        plugins = (*self._desk.plugins.extensions, *agents)
+        return Audience(tuple(Watcher(plugin, seconds=seconds, limit=limit) for plugin in plugins))
 
     def _remember_soon(self) -> None:
         """Not at once: the next prompt may be waiting for the loop, and it is worth more."""
@@ -684,7 +641,7 @@ class Conversation:
 
     async def changed(self) -> None:
         """Wait until anything happened."""
-        await self._changed_by(None)
+        await self.changed_by(None)
 
     def sent(self) -> None:
         """The socket took what was queued."""
@@ -696,7 +653,7 @@ class Conversation:
             self._news.set_result(None)
         self._news = None
 
-    async def _changed_by(self, deadline: float | None) -> None:
+    async def changed_by(self, deadline: float | None) -> None:
         """Wait until anything happened, speech is due to be over, or `deadline` in loop time."""
         if self._news is None:
             self._news = self._loop.create_future()
@@ -709,17 +666,30 @@ class Conversation:
         """Whether all that was said has been played."""
         return not self.session.waiting and not self._remarks and self.session.playback.done(self._loop.time())
 
-    async def _until_quiet(self, answered: Callable[[], bool]) -> None:
+    async def until_quiet(self, answered: Callable[[], bool]) -> None:
+        """Wait until all that was said has been played, or `answered`; not for ever where a report may be lost."""
+        limit = self._loop.time() + self._settings.end_wait_max_seconds
         while not (answered() or self._closed or self._is_quiet()):
-            await self._changed_by(None)
+            if self.session.playback.due(self._loop.time()) is not None:
+                await self.changed_by(None)
+            elif self._loop.time() < limit:
+                await self.changed_by(limit)
+            else:
+                return
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
         """Close the talk cycle of the reply that speaks here: what it has said is to be heard now."""
         reply = self._speaking_reply()
         if reply is not None:
             await reply.voice.flush()
 
-    def _waits(self) -> AbstractContextManager[None]:
+    @property
+    def is_closed(self) -> bool:
+        """Whether the socket is gone."""
+        return self._closed
+
+    def waits(self) -> AbstractContextManager[None]:
+        """While the hook that speaks here waits for the caller, its deadlines stand still."""
         reply = self._speaking_reply()
         return nullcontext() if reply is None else reply.waits()
 
@@ -727,7 +697,7 @@ class Conversation:
         reply = self._speaking_reply()
         return nullcontext() if reply is None else reply.pauses()
 
-    def _refuse_if_over(self) -> None:
+    def refuse_if_over(self) -> None:
         """A hook that goes on after it was stopped takes no prompts and keys from its successor."""
         reply = self._speaking_reply()
         if reply is not None and reply.settled and reply.voice.over is not None:
@@ -744,15 +714,6 @@ class Conversation:
 
     def _latest(self) -> int:
         return self.session.number
-
-    def _watch_all(self, name: str, **arguments: Any) -> None:
-        for watcher in self._watchers:
-            watcher.watch(name, arguments)
-
-    def _watch_extensions(self, name: str, **arguments: Any) -> None:
-        for watcher in self._watchers:
-            if watcher.plugin.kind == "extension":
-                watcher.watch(name, arguments)
 
     def _spawn(self, work: Any, what: str) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = self._loop.create_task(work, name=f"studio-relay {what}")

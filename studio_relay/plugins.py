@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 import pluggy
+from pydantic import ValidationError
 
 from studio_relay import hookspecs
 from studio_relay.errors import HandoffError, PluginError
 from studio_relay.handoff import Handoff, check_codes, reason_codes
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["agent", "extension"]
 GROUPS: Mapping[Kind, str] = {"agent": "studio_relay.agents", "extension": "studio_relay.extensions"}
@@ -59,6 +63,17 @@ class Plugin:
     def handoff_model(self) -> type[Handoff] | None:
         """The model of this agent's handoffs, if it declares one."""
         return getattr(self.object, "handoff_model", None)
+
+    def check_parameters(self, parameters: Mapping[str, str]) -> None:
+        """Log which custom parameters do not fit the agent's `parameters_model`; names only, the call goes on."""
+        model = getattr(self.object, "parameters_model", None)
+        if model is None:
+            return
+        try:
+            model.model_validate(dict(parameters))
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            log.warning("the custom parameters do not fit agent %s: %s", self.name, faults)
 
     @property
     def relay(self) -> Mapping[str, Any]:

@@ -6,9 +6,11 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from studio_relay.call import Call, SessionEnd
 from studio_relay.errors import PluginError, RelayError
 from studio_relay.hooks import abandon, call_hook, is_text_stream, within
 from studio_relay.plugins import Hook, Plugin
@@ -93,6 +95,30 @@ class Watcher:
 
     def _is_set_aside(self) -> bool:
         return self.plugin.kind == "extension" and self._failures >= _FAILURES_ALLOWED
+
+
+@dataclass(frozen=True)
+class Audience:
+    """All who watch one call: the extensions in their order, then the agent."""
+
+    watchers: tuple[Watcher, ...] = ()
+
+    def all(self, name: str, **arguments: Any) -> None:
+        """Call the hook `name` of everybody."""
+        for watcher in self.watchers:
+            watcher.watch(name, arguments)
+
+    def extensions(self, name: str, **arguments: Any) -> None:
+        """Call the hook `name` of the extensions: the agent answers it, they watch."""
+        for watcher in self.watchers:
+            if watcher.plugin.kind == "extension":
+                watcher.watch(name, arguments)
+
+    async def say_goodbye(self, call: Call, end: SessionEnd, seconds: float) -> None:
+        """Let the hooks that wait come to their end, then call on_end of everybody; `seconds` for each of the two."""
+        await asyncio.gather(*(watcher.finish(seconds) for watcher in self.watchers))
+        arguments = {"call": call, "end": end}
+        await asyncio.gather(*(watcher.call("on_end", arguments, seconds) for watcher in self.watchers))
 
 
 def log_failure(hook: Hook, error: BaseException) -> None:

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from studio_relay import Call, CallEnded, Dtmf, Handoff, Interrupt, Prompt, Setup, hookimpl
+from studio_relay import Call, CallEnded, Dtmf, Handoff, Interrupt, Prompt, SessionEnd, Setup, hookimpl
 from studio_relay.errors import HandoffError, LocalProtocolError, QueueFull, StoreError
 
 pytestmark = pytest.mark.looptime
@@ -1552,3 +1553,67 @@ async def test_a_key_that_replaces_a_reply_that_collects_may_collect_itself(talk
     await line.press("98")
     assert line.words.endswith("Second 98.")
     assert "98" not in "".join(turn.digits or "" for turn in line.conversation.call.transcript)
+
+
+async def test_the_key_that_closes_a_number_starts_no_hook(talk: Any) -> None:
+    pressed = []
+
+    class Typing:
+        @hookimpl
+        async def on_prompt(self, call: Call) -> str:
+            digits = await call.collect_digits(max_digits=3)
+            return f"Got {digits}."
+
+        @hookimpl
+        async def on_dtmf(self, dtmf: Dtmf) -> None:
+            pressed.append(dtmf.digit)
+
+    line = talk(Typing())
+    await line.setup()
+    await line.prompt("my number")
+    for digit in "123#":
+        await line.press(digit)
+    await asyncio.sleep(3)
+    await line.press("#")
+    assert (line.cycles, pressed) == (["Got 123."], ["#"])
+
+
+async def test_a_refused_session_is_told_to_those_who_watch_and_to_no_agent(talk: Any) -> None:
+    ends = []
+
+    class Watching:
+        @hookimpl
+        def on_end(self, call: Call, end: SessionEnd) -> None:
+            ends.append((call.call_sid, end.reason))
+
+    class Answering(Watching):
+        @hookimpl
+        def on_setup(self) -> None:
+            raise AssertionError("no session began")
+
+    line = talk(Answering(), Watching())
+    line.conversation.admit = lambda setup: "it is forged"
+    await line.setup()
+    await line.close(1008)
+    assert ends == [(line.conversation.call.call_sid, "refused")]
+
+
+async def test_parameters_that_do_not_fit_the_agents_model_are_named_and_the_call_goes_on(
+    talk: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Tier(BaseModel):
+        tier: int
+
+    class Asking:
+        parameters_model = Tier
+
+        @hookimpl
+        def on_prompt(self) -> str:
+            return "Yes."
+
+    line = talk(Asking())
+    await line.setup(customParameters={"tier": "gold-4711"})
+    await line.prompt("hello")
+    assert line.cycles == ["Yes."]
+    assert "tier: Input should be a valid integer" in caplog.text
+    assert "4711" not in caplog.text

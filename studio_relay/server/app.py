@@ -42,7 +42,7 @@ class Relay:
             default_agent=plugins.default_agent(settings.agent),
         )
         self._watchdog: Watchdog | None = None
-        self._recorder: Recorder | None = None
+        self._recorder = _recorder(settings)
 
     @property
     def ready(self) -> bool:
@@ -53,9 +53,6 @@ class Relay:
         """Run on_startup of every plugin. Raises PluginError naming the one that fails."""
         self._watchdog = Watchdog()
         self._watchdog.start()
-        if self.settings.record_dir is not None:
-            clock = asyncio.get_running_loop().time
-            self._recorder = Recorder(self.settings.record_dir, full=self.settings.record_full, clock=clock)
         self._report()
         try:
             for plugin in self._all_plugins():
@@ -131,6 +128,12 @@ class Relay:
                 log.warning("plugin %s: %s", plugin.name, warning)
         if self.desk.default_agent.name == "echo" and self.settings.agent is None:
             log.warning("no agent is installed: the built-in echo answers; pip install one, or write one")
+
+
+def _recorder(settings: Settings) -> Recorder | None:
+    if settings.record_dir is None:
+        return None
+    return Recorder(settings.record_dir, full=settings.record_full, clock=lambda: asyncio.get_running_loop().time())
 
 
 def create_app(

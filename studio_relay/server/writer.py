@@ -15,6 +15,7 @@ from studio_relay.protocol.session import Session
 
 log = logging.getLogger(__name__)
 
+_LOOKS = 5  # at a send that hangs, before it counts as stuck
 _LOOK_UP_EVERY = 32  # frames sent between two looks at what came in
 
 
@@ -98,13 +99,15 @@ class Writer:
             self._again = False
             self._rested()
 
-    def _watch(self) -> None:
-        self._timer = self._loop.call_later(self._stuck_seconds, self._check, self._sends)
+    def _watch(self, looks: int = 0) -> None:
+        self._timer = self._loop.call_later(self._stuck_seconds / _LOOKS, self._check, self._sends, looks + 1)
 
-    def _check(self, sends: int) -> None:
-        """Has the send that went on when the timer was set come to its end?"""
+    def _check(self, sends: int, looks: int) -> None:
+        """Has the send that went on at the last look come to its end?"""
         self._timer = None
-        if self.busy and self._sends == sends:
-            self._stuck()
-        elif self.busy:
+        if self.busy and self._sends != sends:
             self._watch()
+        elif self.busy and looks < _LOOKS:
+            self._watch(looks)
+        elif self.busy:
+            self._stuck()
