@@ -9,7 +9,7 @@ from typing import Any
 from quart import Quart, Response, websocket
 
 from studio_relay.dispatch import Dispatcher
-from studio_relay.errors import PluginError, SignatureError
+from studio_relay.errors import PluginError, RelayError, SignatureError
 from studio_relay.hooks import call_hook, within
 from studio_relay.plugins import Plugin, Plugins, load_plugins
 from studio_relay.recording import Recorder, SessionRecording
@@ -24,6 +24,16 @@ from studio_relay.watchdog import Watchdog
 from studio_relay.watching import log_failure
 
 log = logging.getLogger(__name__)
+
+
+class RelayApp(Quart):
+    """Quart with our WebSocket class; errors of ours are told by whoever starts the app, without a traceback."""
+
+    asgi_websocket_class = RelayConnection
+
+    def log_exception(self, exception_info: Any) -> None:
+        if not isinstance(exception_info[1], RelayError):
+            super().log_exception(exception_info)
 
 
 class Relay:
@@ -146,8 +156,7 @@ def create_app(
     settings = settings or load_settings()
     plugins = plugins or load_plugins()
     relay = Relay(settings, plugins, store or open_store(settings.store_url))
-    app = Quart("studio_relay")
-    app.asgi_websocket_class = RelayConnection
+    app = RelayApp("studio_relay")
     app.extensions["studio_relay"] = relay
     app.before_serving(relay.start)
     app.after_serving(relay.stop)
