@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from studio_relay.cli.auth_token import DEFAULT_TOKEN, auth_token
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from studio_relay.testing.script import Script, Step
 
 DEFAULT_URL = "ws://127.0.0.1:8080/relay"
-DEFAULT_TOKEN = "TWILIO_AUTH_TOKEN"
 
 
 def _pairs(separator: str, example: str) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], dict[str, str]]:
@@ -96,7 +97,7 @@ def command(
     from studio_relay.testing.transport import NetTransport
 
     _check_url(url)
-    line = Line(transport=NetTransport(), auth_token=_token(token_name), sign_as=sign_as, headers=headers)
+    line = Line(transport=NetTransport(), auth_token=auth_token(token_name), sign_as=sign_as, headers=headers)
     attributes = RelayAttributes(mode="widget") if widget else RelayAttributes.full()
     script = load_script(script_path) if script_path else Script(name="keyboard")
     call = replace(script.call, from_=from_ or script.call.from_, to=to or script.call.to)
@@ -116,19 +117,6 @@ def _check_url(url: str) -> None:
         raise click.UsageError(
             f"expected a ws://, wss://, http:// or https:// URL, found {url!r}; such as {DEFAULT_URL}"
         )
-
-
-def _token(name: str | None) -> str | None:
-    """The token of the environment, else of `.env`; one that is asked for by name must be there."""
-    import os
-
-    from dotenv import dotenv_values
-
-    wanted = name or DEFAULT_TOKEN
-    token = os.environ.get(wanted) or dotenv_values(".env").get(wanted)
-    if name and not token:
-        raise click.UsageError(f"--auth-token-env: {name} is not set, in the environment or in .env")
-    return token or None
 
 
 async def _scripted(

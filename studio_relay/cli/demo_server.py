@@ -10,32 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
-
 from studio_relay.plugins import load_plugins
 from studio_relay.server.app import create_app
 from studio_relay.server.hosting import hosted, listen
-from studio_relay.settings import Settings
 from studio_relay.studio.flow import Flow, parse_flow
+from studio_relay.testing.own_server import OwnSettings
 
 RELAY_WIDGET = "run-conversation-relay"
 _LOOPBACK = "127.0.0.1"
-
-
-class OwnSettings(Settings):
-    """Settings that come from the arguments alone: the demo runs anywhere, whatever is set."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments only."""
-        return (init_settings,)
 
 
 @dataclass(frozen=True, kw_only=True)

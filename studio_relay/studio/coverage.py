@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio_relay.studio.flow import Flow, Transition, Widget
-from studio_relay.studio.walk import Walk
+from studio_relay.studio.walk import Step, Walk
 
 Edge = tuple[str, str, int]
 """Widget, event, index among the widget's transitions of that event."""
@@ -54,14 +54,19 @@ class Coverage:
 
 
 def coverage(flow: Flow, walks: Iterable[Walk], *, trigger: str = "incomingCall") -> Coverage:
-    """Coverage of `flow` by `walks`: transitions that have a `next`, over what `trigger` can reach."""
+    """Coverage of `flow` by `walks`; see `coverage_of`."""
+    return coverage_of(flow, (step for walk in walks for step in walk.path), trigger=trigger)
+
+
+def coverage_of(flow: Flow, steps: Iterable[Step], *, trigger: str = "incomingCall") -> Coverage:
+    """Coverage of `flow` by the steps of any walks: transitions that have a `next`, over what `trigger` can reach."""
+    steps = tuple(steps)
     reachable = flow.reachable(trigger)
     possible = {
         (widget.name, t.event, t.index): t
         for widget in (flow.states[name] for name in reachable)
         for t in _counted(flow, widget, trigger)
     }
-    steps = [step for walk in walks for step in walk.path]
     followed = {(s.widget, s.event or "", s.condition_index or 0) for s in steps} & possible.keys()
     return Coverage(
         widgets=frozenset(reachable),

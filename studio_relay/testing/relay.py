@@ -14,7 +14,7 @@ from studio_relay.testing.caller import ScriptedCaller
 from studio_relay.testing.identity import Identity, make_sid
 from studio_relay.testing.rates import MeasuredRates, Rates
 from studio_relay.testing.transport import Response, Transport
-from studio_relay.testing.twilio import OnEvent, SimulatedCall, ignore_event
+from studio_relay.testing.twilio import OnEvent, SimulatedCall, fetch_relay, ignore_event
 
 __all__ = ["Line", "ScriptedCaller", "ScriptedRelay", "Session"]
 
@@ -77,6 +77,21 @@ class ScriptedRelay:
         except AttributesRefused as error:
             return self._refused(stage.widget, stage.url, error)
         session = await self.connect(attributes, identity, widget=stage.widget)
+        self.caller.hung_up = self.caller.hung_up or session.outcome.status == "completed"
+        return session.outcome
+
+    async def voice(self, stage: RelayStage) -> RelayOutcome:
+        """One visit to a TwiML Redirect to our voice URL: the relay that its TwiML begins; see `simulate.walk`."""
+        identity = self.identity or _identity_of(stage.call, self.line.seed)
+        line = self.line
+        try:
+            attributes = await fetch_relay(
+                line.transport, stage.url, identity, auth_token=line.auth_token, headers=line.headers
+            )
+        except AttributesRefused as error:
+            return self._refused(stage.widget, stage.url, error)
+        parameters = {**self.caller.script.call.parameters, **attributes.parameters}
+        session = await self.connect(replace(attributes, parameters=parameters), identity, widget=stage.widget)
         self.caller.hung_up = self.caller.hung_up or session.outcome.status == "completed"
         return session.outcome
 

@@ -111,7 +111,8 @@ async def run_flow(
     on_step: Callable[[Step], None] | None = None,
     **options: Any,
 ) -> Run:
-    """Walk `flow` with `script` as its caller; relay widgets become real sessions over `line`.
+    """Walk `flow` with `script` as its caller; relay widgets become real sessions over `line`, and so do redirects
+    to our own voice URL.
 
     `options` go to `studio_relay.studio.simulate.walk`. Raises FlowError when a widget needs an answer that the
     script does not give.
@@ -137,7 +138,7 @@ async def run_flow(
         clock=lambda: clock.now_ms() / 1000,
         on_step=on_step,
         on_enter=show,
-        **options,
+        **({"redirect": relay.voice} | options),
     )
     return _report(script, relay, clock, flow=flow, walked=walked)
 

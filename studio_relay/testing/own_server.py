@@ -1,0 +1,127 @@
+"""A server in this process with the agents that are installed, reached without a socket; it judges no call.
+
+Whatever host a flow names, this server answers for it, so a flow is tested as it will be imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from studio_relay.errors import FlowError, PluginError
+from studio_relay.plugins import Plugins, load_plugins
+from studio_relay.server.app import create_app
+from studio_relay.settings import Settings
+from studio_relay.testing.asgi import AsgiTransport
+from studio_relay.testing.transport import Response, Socket
+
+HOST = "127.0.0.1"
+STAND_IN_AGENT = "echo"
+
+
+class OwnSettings(Settings):
+    """Settings that come from the arguments alone: a server in a test or a demo runs anywhere, whatever is set."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments only."""
+        return (init_settings,)
+
+
+@asynccontextmanager
+async def own_server(*, agent: str | None = None, plugins: Plugins | None = None) -> AsyncIterator[OwnServer]:
+    """Serve in this process while the block runs; with `agent`, that one answers whatever a URL names.
+
+    `plugins` are all that are installed, if left out. Raises PluginError for an agent that is not.
+    """
+    plugins = plugins or load_plugins()
+    if agent is not None and agent not in plugins.agents:
+        failed = next((failure.reason for failure in plugins.failures if failure.name == agent), "")
+        reason = f"cannot be loaded: {failed}" if failed else f"is not installed; {_installed(plugins)}"
+        raise PluginError(f"the agent {agent!r} {reason}.")
+    given: dict[str, Any] = {"insecure": True, "agent": agent or _default_agent(plugins) or STAND_IN_AGENT}
+    async with AsgiTransport(create_app(OwnSettings(**given), plugins)) as transport:
+        yield OwnServer(transport, plugins, only=agent)
+
+
+class OwnServer:
+    """A `Transport` to the server: `/relay/NAME` leads to the agent of that name, other paths to the default one."""
+
+    def __init__(self, transport: AsgiTransport, plugins: Plugins, *, only: str | None = None) -> None:
+        self.transport = transport
+        self._plugins = plugins
+        self._only = only
+
+    async def connect(self, url: str, headers: Mapping[str, str]) -> Socket:
+        """Open a WebSocket; see `Transport.connect`. Raises FlowError when the URL names an agent there is not."""
+        return await self.transport.connect(f"ws://{HOST}/relay/{self._agent(url)}", headers)
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """The TwiML of a voice URL: the relay its agent asks for, with the URL's query as parameters."""
+        parts = urlsplit(url)
+        agent = self._agent(url)
+        parameters = {name: value for name, value in parse_qsl(parts.query) if name != "return"}
+        return Response(status=200, text=_twiml(f"wss://{parts.netloc}/relay/{agent}", self._relay(agent), parameters))
+
+    def _agent(self, url: str) -> str:
+        if self._only is not None:
+            return self._only
+        name = named_agent(url) or self._plugins.default_agent().name
+        if name not in self._plugins.agents:
+            raise FlowError(
+                f"the flow calls the agent {name!r}, which is not installed; {_installed(self._plugins)}. "
+                "Install its package, or let another one answer with --agent."
+            )
+        return name
+
+    def _relay(self, agent: str) -> Mapping[str, Any]:
+        return self._plugins.agents[agent].relay
+
+
+def named_agent(url: str) -> str | None:
+    """The last part of a path that ends in `/relay/NAME` or `/voice/NAME`."""
+    before, _, name = urlsplit(url).path.rpartition("/")
+    return name if name and before.endswith(("/relay", "/voice")) else None
+
+
+def _default_agent(plugins: Plugins) -> str | None:
+    """Who answers where no agent is named; None where several could, which only such a URL makes an error."""
+    try:
+        return plugins.default_agent().name
+    except PluginError:
+        return None
+
+
+def _installed(plugins: Plugins) -> str:
+    return f"installed are {', '.join(sorted(plugins.agents))}"
+
+
+def _twiml(url: str, attributes: Mapping[str, Any], parameters: Mapping[str, str]) -> str:
+    from twilio.twiml.voice_response import Connect, ConversationRelay, VoiceResponse
+
+    relay = ConversationRelay(url=url, **attributes)
+    for name, value in parameters.items():
+        relay.parameter(name=name, value=value)
+    connect = Connect()
+    connect.append(relay)
+    response = VoiceResponse()
+    response.append(connect)
+    return str(response)
