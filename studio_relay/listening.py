@@ -106,6 +106,7 @@ class Listener:
         finally:
             if self._keys is keys:
                 self._stop_collecting()
+                self._typed_ahead = keys  # what was typed beyond it is for the next one
 
     async def _gather(self, keys: list[str], max_digits: int, finish: str, timeout: float) -> str:
         digits = ""
@@ -114,7 +115,9 @@ class Listener:
             if not keys or (key := keys.pop(0)) == finish:
                 return digits
             digits += key
-        if finish not in keys:
+        if keys[:1] == [finish]:
+            del keys[0]
+        elif not keys:
             self._closing_key = (finish, self._loop.time() + _CLOSING_KEY_SECONDS)
         return digits
 

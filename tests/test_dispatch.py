@@ -1617,3 +1617,17 @@ async def test_parameters_that_do_not_fit_the_agents_model_are_named_and_the_cal
     assert line.cycles == ["Yes."]
     assert "tier: Input should be a valid integer" in caplog.text
     assert "4711" not in caplog.text
+
+
+async def test_keys_typed_beyond_a_number_are_for_the_next_one(talk: Any) -> None:
+    async def two_numbers(call: Call) -> AsyncIterator[str]:
+        first = await call.collect_digits(max_digits=2)
+        yield f"First {first}, second {await call.collect_digits(max_digits=2)}."
+
+    line = talk(Replying(lambda call, prompt: two_numbers(call)))
+    await line.setup()
+    await line.prompt("numbers")
+    for digit in "12#34#":
+        line.conversation.receive(f'{{"type":"dtmf","digit":"{digit}"}}')
+    await asyncio.sleep(1)
+    assert line.cycles == ["First 12, second 34."]
