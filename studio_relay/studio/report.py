@@ -20,15 +20,29 @@ _STYLE = """
   tr + tr td { border-top: 1px solid #d0d7de }
   .n { color: #57606a; white-space: nowrap; font-variant-numeric: tabular-nums }
   .ok { color: #1a7f37 } .no { color: #cf222e } .drawing { overflow: auto; border: 1px solid #d0d7de; max-height: 80vh }
+  details { border-top: 1px solid #d0d7de; padding: .5rem 0 } summary { cursor: pointer; overflow-wrap: anywhere }
   .caller td { background: #f6f8fa } del { color: #8c959f } pre { overflow: auto; background: #f6f8fa; padding: .75rem }
 """
 
 
 def run_page(flow: Flow, run: Mapping[str, Any]) -> str:
     """The page for a run in its JSON form (design, section 7); what the run does not hold is left out."""
+    heading = f"<h1>{escape(flow.name)}: {verdict(bool(run.get('ok')))}</h1>"
+    return page(flow.name, f"{heading}\n{run_part(flow, run)}")
+
+
+def page(title: str, body: str) -> str:
+    """A whole page around `body`, which is HTML."""
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def run_part(flow: Flow, run: Mapping[str, Any]) -> str:
+    """What a page shows of one run, without its heading."""
     steps = [step for step in run.get("path", []) if isinstance(step, Mapping)]
     parts = [
-        f"<h1>{escape(flow.name)}: {_verdict(bool(run.get('ok')))}</h1>",
         f"<p>{escape(_summary(run))}</p>",
         _expectations(run.get("expectations", [])),
         _section("Path", _table(("at", "widget", "event", "condition"), [_step(step) for step in steps])),
@@ -36,18 +50,21 @@ def run_page(flow: Flow, run: Mapping[str, Any]) -> str:
         _section("Sessions", _table(_SESSION, [_session(s) for s in run.get("sessions", [])])),
         _section("Handoff", _handoff(run.get("handoff"))),
         _section("Warnings", _table(("widget", "warning"), [_warning(w) for w in run.get("warnings", [])])),
-        _section("Diagram", f'<div class="drawing">{svg(flow, lit=_lit(flow, steps))}</div>'),
+        _section("Diagram", drawing(svg(flow, lit=_lit(flow, steps)))),
     ]
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(flow.name)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body>\n" + "\n".join(part for part in parts if part) + "\n</body></html>\n"
-    )
+    return "\n".join(part for part in parts if part)
+
+
+def drawing(image: str) -> str:
+    """An SVG in a frame that scrolls."""
+    return f'<div class="drawing">{image}</div>'
 
 
 _SESSION = ("widget", "agent", "status", "close code", "duration")
 
 
-def _verdict(ok: bool) -> str:
+def verdict(ok: bool) -> str:
+    """The word for it, coloured."""
     return '<span class="ok">as expected</span>' if ok else '<span class="no">not as expected</span>'
 
 

@@ -8,7 +8,10 @@ import click
 
 from studio_relay.cli import LazyGroup
 
-COMMANDS: Mapping[str, str] = {name: f"flow.{name}" for name in ("lint", "show", "diagram", "run", "diff")}
+COMMANDS: Mapping[str, str] = {
+    name: f"flow.{name}"
+    for name in ("lint", "show", "diagram", "configure", "run", "explore", "test", "diff", "handoff")
+}
 """Each command's module, seen from the package of all commands."""
 
 
