@@ -13,6 +13,9 @@ from studio_relay.studio.outside import RelayOutcome, RelayStage
 if TYPE_CHECKING:
     from studio_relay.studio.execution import Execution
 
+_SESSION_ENDS = ("success", "failed", "completed")
+"""How an answer says that a session ended, was lost, or was left by the caller."""
+
 
 async def relay(run: Execution, widget: Widget) -> Outcome:
     """A real session; or, where the script answers for the relay too, what it says."""
@@ -42,6 +45,11 @@ def _relay_answered(run: Execution, widget: Widget, answer: Mapping[str, Any]) -
     event = str(answer.get("event", "success"))
     if event != "completed":
         check_event(run, widget, event)
+    return _relay_ended(run, _told(run, widget, answer))
+
+
+def _told(run: Execution, widget: Widget, answer: Mapping[str, Any]) -> RelayOutcome:
+    event = str(answer.get("event", "success"))
     handoff = answer.get("HandoffData")
     outcome = RelayOutcome(
         status="ended" if event == "success" else "completed" if event == "completed" else "failed",
@@ -50,7 +58,7 @@ def _relay_answered(run: Execution, widget: Widget, answer: Mapping[str, Any]) -
         handoff_data=None if handoff is None else str(handoff),
     )
     run.note_session(widget, outcome)
-    return _relay_ended(run, outcome)
+    return outcome
 
 
 def _relay_ended(run: Execution, outcome: RelayOutcome) -> Outcome:
@@ -68,9 +76,16 @@ def _relay_ended(run: Execution, outcome: RelayOutcome) -> Outcome:
 
 
 async def redirect(run: Execution, widget: Widget) -> Outcome:
-    """A session behind our own voice URL, where one can be run; any other redirect is answered by the script."""
+    """A session behind our own voice URL, where one can be run; any other redirect is answered by the script.
+
+    One script serves both shapes of a stage: an answer in the words of the relay widget says how the session ended.
+    """
     url = urlsplit(run.property(widget, "url"))
-    if run.redirect is None or run.caller.answer(widget.name) is not None or "/voice" not in url.path:
+    answer = run.caller.answer(widget.name)
+    is_ours = "/voice" in url.path
+    if is_ours and answer is not None and answer.get("event") in _SESSION_ENDS:
+        return _returned(run, _told(run, widget, answer))
+    if not is_ours or run.redirect is None or answer is not None:
         return await answered(run, widget)
     query = {key: value for key, value in parse_qsl(url.query, keep_blank_values=True) if key != "return"}
     stage = RelayStage(widget=widget.name, url=url.geturl(), parameters=query, call=run.call_parameters())

@@ -426,6 +426,31 @@ async def test_a_redirect_returns_with_its_parameters(run: Any, kit: Any) -> Non
     assert result.context["widgets"]["away"]["HandoffData"] == '{"reasonCode":"done"}'
 
 
+@pytest.mark.parametrize(
+    ("answer", "event", "status"),
+    [
+        ({"event": "success", "HandoffData": "{}"}, "return", "ended"),
+        ({"event": "failed"}, "return", "failed"),
+        ({"event": "completed"}, None, "completed"),
+        ({"event": "timeout"}, "timeout", None),
+    ],
+)
+async def test_an_answer_for_a_relay_widget_holds_for_a_redirect_to_our_voice_url(
+    run: Any, kit: Any, answer: dict[str, str], event: str | None, status: str | None
+) -> None:
+    flow = kit.flow(kit.state("relay", "add-twiml-redirect", {"return": None}, url="https://x.example/voice/echo"))
+    result = await run(flow, caller=kit.Caller(answers={"relay": answer}))
+    assert result.path[-1].event == event
+    assert result.context["widgets"]["relay"].get("SessionStatus") == status
+    assert result.context["widgets"]["relay"].get("HandoffData") == answer.get("HandoffData")
+
+
+async def test_such_an_answer_is_none_for_any_other_redirect(run: Any, kit: Any) -> None:
+    flow = kit.flow(kit.state("away", "add-twiml-redirect", {"return": None}, url="https://x.example/menu"))
+    with pytest.raises(FlowError, match="cannot fire"):
+        await run(flow, caller=kit.Caller(answers={"away": {"event": "success"}}))
+
+
 # Limits (1.5, 5.5)
 
 
