@@ -15,6 +15,8 @@ front desk. It understands no language: a rule applies when the caller's words h
             say: One moment, please.
             handoff: {reasonCode: person, summary: "{said}", callbackNumber: "{digits}"}
     otherwise: I am sorry, I did not get that.
+
+A call whose custom parameter `greeted` is `true` gets no greeting: the flow has greeted it, or it was cut off before.
 """
 
 from __future__ import annotations
@@ -157,8 +159,8 @@ class ScriptedAgent:
 
     @hookimpl
     async def on_setup(self, call: Call) -> AsyncIterator[str]:
-        """Greet; after a lost connection go on without."""
-        if call.session_number == 1:
+        """Greet, unless the flow has; after a lost connection go on without."""
+        if call.session_number == 1 and call.parameters.get("greeted", "").lower() != "true":
             for word in _words(self._loaded().greeting):
                 yield word
 

@@ -45,6 +45,13 @@ def test_it_is_installed_as_a_built_in_agent() -> None:
     assert not found.warnings
 
 
+def test_a_caller_whom_the_flow_has_greeted_is_not_greeted_again() -> None:
+    agent = ScriptedAgent(Rules.model_validate(RULES))
+    steps = "{steps: [say: one two, hear: Counted], expect: {not_hear: Hello}"
+    assert call(agent, f'{steps}, call: {{parameters: {{greeted: "true"}}}}}}').ok
+    assert not call(agent, f"{steps}}}").ok
+
+
 @pytest.mark.parametrize(
     ("says", "code"),
     [("a person please", "person"), ("That is all.", "done"), ("what does it cost", None), ("gibberish", None)],
