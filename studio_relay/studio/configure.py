@@ -156,14 +156,19 @@ def _write(
             properties |= {"url": _relay_url(stage, old.get("url"))} | dict(stage.attributes)
         properties["parameters"] = list(merged.values())
     state["properties"] = properties
-    state["transitions"] = [_way(event, good) for event in good_events] + [_way(event, bad) for event in bad_events]
+    known = {row.get("event"): row for row in _rows(state.get("transitions"))}
+    ways = [(event, good) for event in good_events] + [(event, bad) for event in bad_events]
+    state["transitions"] = [_way(event, target, known.get(event)) for event, target in ways]
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
-def _way(event: str, target: str | None) -> dict[str, Any]:
+def _way(event: str, target: str | None, old: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A transition; `old` keeps the order of its keys."""
+    if target and old and "next" in old:
+        return dict(old) | {"event": event, "next": target}
     return {"event": event} | ({"next": target} if target else {})
 
 

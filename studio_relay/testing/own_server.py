@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from studio_relay.errors import FlowError, PluginError
-from studio_relay.plugins import Plugins, load_plugins
+from studio_relay.plugins import Plugins, assemble, load_plugins, plugin
 from studio_relay.server.app import create_app
 from studio_relay.settings import Settings
 from studio_relay.testing.asgi import AsgiTransport
 from studio_relay.testing.transport import Response, Socket
 
 HOST = "127.0.0.1"
-STAND_IN_AGENT = "echo"
+STAND_IN_AGENT, RULES_AGENT = "echo", "scripted"
 
 
 class OwnSettings(Settings):
@@ -53,6 +54,16 @@ async def own_server(*, agent: str | None = None, plugins: Plugins | None = None
     given: dict[str, Any] = {"insecure": True, "agent": agent or _default_agent(plugins) or STAND_IN_AGENT}
     async with AsgiTransport(create_app(OwnSettings(**given), plugins)) as transport:
         yield OwnServer(transport, plugins, only=agent)
+
+
+def plugins_with_rules(path: str | Path) -> Plugins:
+    """The installed plugins, with `scripted` answering by the rules in this file. Raises SettingsError."""
+    from studio_relay.agents.scripted import ScriptedAgent, load_rules
+
+    installed = load_plugins()
+    agent = plugin(ScriptedAgent(load_rules(Path(path))), name=RULES_AGENT, kind="agent")
+    others = [one for one in installed.agents.values() if one.name != RULES_AGENT]
+    return assemble([*others, agent, *installed.extensions], installed.failures)
 
 
 class OwnServer:

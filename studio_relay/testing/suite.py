@@ -6,6 +6,7 @@ What one script comes to is in `run.py`; the server is handed in as a `Line`, or
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from studio_relay.errors import FlowError, RelayError, ScriptError
+from studio_relay.plugins import Plugins
 from studio_relay.studio.coverage import Coverage, coverage_of
 from studio_relay.studio.discovery import files_below, flow_files
 from studio_relay.studio.flow import Flow, load_flow
@@ -199,7 +201,7 @@ class _Shelf:
 
     def flow(self, path: Path) -> Flow:
         """The flow of a file, read once whatever it is called. Raises FlowError."""
-        known = self._paths.setdefault(path.resolve(), path)
+        known = self._paths.setdefault(path.resolve(), Path(os.path.normpath(path)))
         if known not in self.flows:
             self.flows[known] = load_flow(path)
         return self.flows[known]
@@ -241,12 +243,13 @@ def run_suite(
     suite: Suite,
     *,
     agent: str | None = None,
+    plugins: Plugins | None = None,
     min_coverage: float = 0.0,
     call_limit: float = CALL_LIMIT_SECONDS,
     on_result: OnResult = _nobody,
     **options: Any,
 ) -> SuiteResult:
-    """Run all cases in process and on the virtual clock, against `own_server`; `agent` answers every relay.
+    """Run all cases in process and on the virtual clock, against `own_server`, which gets `agent` and `plugins`.
 
     `call_limit` is in seconds of the call, `options` go to `run_flow`. Raises PluginError for an unknown agent, and
     what the server's own code raised.
@@ -254,7 +257,7 @@ def run_suite(
     from studio_relay.testing.own_server import own_server
 
     async def in_process() -> list[CaseResult]:
-        async with own_server(agent=agent) as server:
+        async with own_server(agent=agent, plugins=plugins) as server:
             results = await run_cases(
                 suite, Line(transport=server), call_limit=call_limit, on_result=on_result, **options
             )

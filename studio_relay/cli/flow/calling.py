@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_RULES = (".yaml", ".yml", ".json")
 _OPTIONS = (
-    click.option("--agent", metavar="NAME", help="Who answers every relay, in process, whatever its URL says."),
+    click.option(
+        "--agent",
+        metavar="NAME|FILE",
+        help="Who answers every relay, whatever its URL says: an installed agent, or rules for `scripted` (YAML).",
+    ),
     click.option("--url", metavar="URL", help="Call this running server (ws:// or wss://) for every relay instead."),
     click.option("--sign-as", metavar="WSS_URL", help="With --url: sign this one, for a server behind a proxy."),
     click.option(
@@ -73,6 +78,14 @@ class Calling:
             raise click.UsageError("--agent is for the server of this process; with --url the URL says who answers")
         if self.url is None and (self.sign_as or self.token_name):
             raise click.UsageError("--sign-as and --auth-token-env need --url: in process nothing is signed")
+
+    def server(self) -> dict[str, Any]:
+        """What `own_server` is to be made of."""
+        from studio_relay.testing.own_server import RULES_AGENT, plugins_with_rules
+
+        if self.agent is None or not self.agent.endswith(_RULES):
+            return {"agent": self.agent}
+        return {"agent": RULES_AGENT, "plugins": plugins_with_rules(self.agent)}
 
     def line(self) -> Line:
         """The line to the server at `url`."""

@@ -141,7 +141,7 @@ class _Call:
 
         if self._line is not None:
             return await self._walk(self._line, narrator, speed=self._speed or 1.0)
-        async with own_server(agent=self._calling.agent) as server:
+        async with own_server(**self._calling.server()) as server:
             run = await self._walk(Line(transport=server), narrator)
         for failure in server.transport.failures:
             raise failure

@@ -79,9 +79,8 @@ def _run(suite: Suite, calling: Calling, min_coverage: float, tell: Callable[[Ca
 
     limit, options = calling.call_limit, calling.walk_options()
     if calling.url is None:
-        return run_suite(
-            suite, agent=calling.agent, min_coverage=min_coverage, call_limit=limit, on_result=tell, **options
-        )
+        options |= calling.server()
+        return run_suite(suite, min_coverage=min_coverage, call_limit=limit, on_result=tell, **options)
     pointed = replace(suite, cases=tuple(replace(case, flow=calling.flow(case.flow)) for case in suite.cases))
     results = asyncio.run(run_cases(pointed, calling.line(), call_limit=limit, on_result=tell, **options))
     return add_up(suite, results, min_coverage=min_coverage)
