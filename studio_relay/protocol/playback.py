@@ -132,6 +132,7 @@ class Playback:
         self._greeting_sounds = False
         self._last_sent_at = _NEVER
         self._busy_until = _NEVER
+        self.longest_stall = 0.0  # seconds, by estimate, for which a reply that went on had nothing left to be heard
         self._marks: list[tuple[Speech, int, float]] = []  # where in a speech sending began or went on, and when
         self._last_report = ("", _NEVER)
         self._cut_at = _NEVER
@@ -146,6 +147,8 @@ class Playback:
         elif now - self._last_sent_at > _PAUSE_SECONDS and not self._tokens_seen:
             self._marks.append((speech, len(speech.text), now))
         if now >= self._busy_until:
+            if speech.pieces:
+                self.longest_stall = max(self.longest_stall, now - self._busy_until)
             self._busy_until = now + START_SECONDS
         speech.pieces.append(token)
         self._last_sent_at = now
