@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from studio_relay.call import Call, Reason, SessionEnd
@@ -41,6 +41,7 @@ from studio_relay.protocol.transcript import Turn
 from studio_relay.replies import CURRENT, Reply
 from studio_relay.settings import PluginSettings
 from studio_relay.store import SessionStore
+from studio_relay.story import Observer, Story
 from studio_relay.voice import Voice, WrappedVoice, Writer
 from studio_relay.watching import Audience, Watcher, log_failure
 from studio_relay.wrapping import Chain
@@ -63,6 +64,7 @@ class Dispatcher:
     settings: PluginSettings
     store: SessionStore
     default_agent: Plugin
+    observer: Observer = field(default_factory=Observer)
 
     def choose(self, path_agent: Plugin | None, parameters: Mapping[str, str]) -> Plugin:
         """The agent that answers: by path, by the custom parameter `agent` where allowed, else the default."""
@@ -97,6 +99,7 @@ class Conversation:
         self.writer: Writer | None = None  # sends what session.next_text() holds
         self.on_refusal: Callable[[str], None] = lambda why: None  # the session must be turned away
         self.reason: Reason | None = None  # why it ends, where that is our doing
+        self.story = Story(desk.observer)
         self._desk = desk
         self._settings = settings
         self._path_agent = path_agent
@@ -158,9 +161,12 @@ class Conversation:
                 await self._close(code, ended.end_sent)
 
     def _take(self, event: Event) -> None:
+        if isinstance(event, Prompted):
+            self.story.prompted(self._loop.time())
         if isinstance(event, Started):
             self._admit(event)
         elif isinstance(event, Refused):
+            self.story.frame_refused()
             if event.first:
                 log.warning("frame refused: %s", event.reason)
         elif self.call is None:
@@ -169,6 +175,7 @@ class Conversation:
             self._dispatch(event, self.call)
 
     def _admit(self, event: Started) -> None:
+        self.story.began(self._loop.time())
         refusal = self.admit(event.setup)
         if refusal is not None:
             self.reason = "refused"
@@ -196,6 +203,7 @@ class Conversation:
             language=setup.custom_parameters.get("language", ""),
             state=memory.state,
         )
+        self.story.answered_by(agent.name, call.session_number)
         self._audience = self._gather_audience(agent)
         agent.check_parameters(setup.custom_parameters)
         left = self._settings.call_max_seconds - memory.elapsed_ms / 1000
@@ -297,6 +305,7 @@ class Conversation:
             reply.start(call.call_sid, after=after)
 
     def _interrupted(self, event: Interrupted) -> None:
+        self.story.barged_in()
         self._cut_before = event.before
         for reply in self._replies():
             if reply.voice.answers >= event.before:
@@ -311,6 +320,7 @@ class Conversation:
             self._opened()
 
     def _errored(self, event: ErrorReported) -> None:
+        self.story.twilio_reported(event.error.code)
         log.warning("Twilio reports an error, code %s", event.error.code or "none")
         log.debug("the error in full: %.500s", event.error.description)
         if event.in_a_row >= _ERRORS_ALLOWED and self._ending is None:
@@ -373,7 +383,7 @@ class Conversation:
         if reply in self._keyed:
             self._keyed.remove(reply)
         if failure is not None:
-            log_failure(reply.hook, failure)
+            self.story.hook_failed(*log_failure(reply.hook, failure))
             self._apologise()
         elif reply.voice.spoke:
             self._failures = 0
@@ -465,9 +475,11 @@ class Conversation:
                 await voice.flush()
         except TimeoutError:
             log.error("%s held back for %g s what was said; it is not spoken", voice.holder or "wrap_reply", seconds)
+            self.story.hook_failed(voice.holder.plugin if voice.holder else "", "wrap_reply")
             self._apologise()
         except PluginError as error:
             log.error("%s", error)
+            self.story.hook_failed(error.plugin, error.hook or "wrap_reply")
             self._apologise()
         finally:
             self._remarks.discard(voice)
@@ -546,6 +558,8 @@ class Conversation:
         except (PluginError, TimeoutError) as error:
             culprit = reply.voice.holder if reply is not None else None
             log.error("the last words could not be spoken: %s", culprit or error)
+            blamed = culprit.plugin if culprit else getattr(error, "plugin", "")
+            self.story.hook_failed(blamed, "wrap_reply")
             if reply is not None:
                 reply.voice.stop(CallEnded(_ENDED), drop=False)
             self._server_says(self._settings.apology_for(self.call.language if self.call else None))
@@ -582,6 +596,7 @@ class Conversation:
             self.wake()
 
     async def _close(self, code: int | None, end_sent: bool) -> None:
+        self.story.closed(self._loop.time())
         if self._starting is not None:
             await asyncio.wait({self._starting}, timeout=self._settings.on_end_timeout_seconds)
             await asyncio.sleep(0)  # on_setup, asked for just before, has begun
@@ -595,11 +610,21 @@ class Conversation:
         ended = reason not in ("dropped", "draining")  # else the call goes on elsewhere, or soon
         await self._remember(ended=ended)
         self._kept.set()
-        await self._run_on_end(SessionEnd(reason=reason, close_code=code, handoff=self._handoff if end_sent else None))
+        end = SessionEnd(reason=reason, close_code=code, handoff=self._handoff if end_sent else None)
+        await self._run_on_end(end)
         if not self._followed:
             await self._remember(ended=ended)
+        self._tell(end)
         for task in list(self._own_tasks):
             task.cancel()
+
+    def _tell(self, end: SessionEnd) -> None:
+        """One line of the log tells what the session was like; of the handoff only its code."""
+        self.story.silent(self.session.playback.longest_stall)
+        self.story.ended(end.reason)
+        handoff = None if end.handoff is None else end.handoff.get("reasonCode")
+        told = {"event": "call-ended", "reason": end.reason, "close_code": end.close_code, "handoff": handoff}
+        log.info("call ended: %s", end.reason, extra={"fields": told | self.story.to_json()})
 
     def _why(self, code: int | None, end_sent: bool) -> Reason:
         if self.reason is not None and (end_sent or self.reason != "ended"):
@@ -613,7 +638,7 @@ class Conversation:
     def _gather_audience(self, *agents: Plugin) -> Audience:
         limit, seconds = self._settings.inbound_queue, self._settings.hook_timeout_seconds
         plugins = (*self._desk.plugins.extensions, *agents)
-        return Audience(tuple(Watcher(plugin, seconds=seconds, limit=limit) for plugin in plugins))
+        return Audience(tuple(Watcher(plugin, seconds=seconds, limit=limit, story=self.story) for plugin in plugins))
 
     def _remember_soon(self) -> None:
         """Not at once: the next prompt may be waiting for the loop, and it is worth more."""
@@ -638,6 +663,10 @@ class Conversation:
             self.writer.wake()
         if self._news is not None:
             self._notify()
+
+    def begins(self) -> None:
+        """A talk cycle begins."""
+        self.story.speaks(self._loop.time())
 
     async def changed(self) -> None:
         """Wait until anything happened."""

@@ -65,7 +65,15 @@ class SettingsError(RelayError):
 
 
 class PluginError(RelayError):
-    """A plugin that cannot be loaded or used; the message names package, hook and fault."""
+    """A plugin that cannot be loaded or used; the message names package, hook and fault.
+
+    `plugin` and `hook` say whose fault it is, where that is not plain from where the error was raised.
+    """
+
+    def __init__(self, message: str = "", *, plugin: str = "", hook: str = "") -> None:
+        super().__init__(message)
+        self.plugin = plugin
+        self.hook = hook
 
 
 class StoreError(RelayError):

@@ -13,7 +13,7 @@ SESSION: ContextVar[str] = ContextVar("studio_relay_session", default="")
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and the call and session it is about."""
+    """One JSON object a line: time, level, logger, message, the call and session, and `fields` of the record."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -24,6 +24,7 @@ class JsonFormatter(logging.Formatter):
         }
         if call := CALL.get():
             line |= {"call": call, "session": SESSION.get()}
+        line |= getattr(record, "fields", {})
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

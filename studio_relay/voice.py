@@ -39,6 +39,7 @@ class Wire(Protocol):
     writer: Writer | None
 
     def wake(self) -> None: ...
+    def begins(self) -> None: ...
     async def changed(self) -> None: ...
 
 
@@ -112,6 +113,7 @@ class Voice:
 
     def _begin(self) -> int:
         self.cycle = self.wire.session.begin(answers=self.answers)
+        self.wire.begins()
         return self.cycle
 
     async def flush(self) -> None:

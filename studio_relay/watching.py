@@ -14,6 +14,7 @@ from studio_relay.call import Call, SessionEnd
 from studio_relay.errors import PluginError, RelayError
 from studio_relay.hooks import abandon, call_hook, is_text_stream, within
 from studio_relay.plugins import Hook, Plugin
+from studio_relay.story import Story
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +27,11 @@ class Watcher:
     An extension (`set_aside`) that failed three times is left out for the rest of the call.
     """
 
-    __slots__ = ("_failures", "_limit", "_overflowed", "_queue", "_seconds", "_task", "plugin")
+    __slots__ = ("_failures", "_limit", "_overflowed", "_queue", "_seconds", "_story", "_task", "plugin")
 
-    def __init__(self, plugin: Plugin, *, seconds: float, limit: int) -> None:
+    def __init__(self, plugin: Plugin, *, seconds: float, limit: int, story: Story) -> None:
         self.plugin = plugin
+        self._story = story
         self._seconds = seconds
         self._limit = limit
         self._queue: list[tuple[Hook, Mapping[str, Any]]] = []
@@ -89,7 +91,7 @@ class Watcher:
 
     def _failed(self, hook: Hook, error: Exception) -> None:
         self._failures += 1
-        log_failure(hook, error)
+        self._story.hook_failed(*log_failure(hook, error))
         if self._failures == _FAILURES_ALLOWED and self.plugin.kind == "extension":
             log.warning("extension %s failed three times and is left out for the rest of this call", self.plugin.name)
 
@@ -121,11 +123,16 @@ class Audience:
         await asyncio.gather(*(watcher.call("on_end", arguments, seconds) for watcher in self.watchers))
 
 
-def log_failure(hook: Hook, error: BaseException) -> None:
-    """Name the plugin whose hook failed. The words of a stranger's exception may be a caller's: debug level only."""
+def log_failure(hook: Hook, error: BaseException) -> tuple[str, str]:
+    """Name the plugin whose hook failed, and return its name and the hook's.
+
+    The words of a stranger's exception may be a caller's: debug level only.
+    """
+    blamed = (error.plugin, error.hook) if isinstance(error, PluginError) and error.plugin else (hook.plugin, hook.name)
     what = str(error) if isinstance(error, RelayError) else f"{type(error).__name__} {_place(error)}"
-    log.error("plugin %s failed in %s: %s", hook.plugin, hook.name, what)
-    log.debug("the failure of plugin %s in full", hook.plugin, exc_info=error)
+    log.error("plugin %s failed in %s: %s", *blamed, what)
+    log.debug("the failure of plugin %s in full", blamed[0], exc_info=error)
+    return blamed
 
 
 def _place(error: BaseException) -> str:

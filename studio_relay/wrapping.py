@@ -40,14 +40,14 @@ class Chain:
                 finally:
                     self._asked.pop()
                 if not isinstance(piece, str):
-                    raise PluginError(f"{hook}: expected pieces of text, found {type(piece).__name__}")
+                    raise _fault(hook, f"{hook}: expected pieces of text, found {type(piece).__name__}")
                 yield piece
         except StopAsyncIteration:
             return
         except PluginError:
             raise
         except (Exception, SystemExit) as error:
-            raise PluginError(f"{hook} raised {type(error).__name__}") from error
+            raise _fault(hook, f"{hook} raised {type(error).__name__}") from error
         finally:
             if isinstance(pieces, AsyncGenerator):
                 await pieces.aclose()
@@ -56,6 +56,10 @@ class Chain:
         available = {"call": self._call, "reply": reply}
         wrapped = hook.function(**{name: available[name] for name in hook.arguments})
         if not hasattr(wrapped, "__aiter__"):
-            raise PluginError(f"{hook}: expected an async iterator of text, found {type(wrapped).__name__}")
+            raise _fault(hook, f"{hook}: expected an async iterator of text, found {type(wrapped).__name__}")
         iterator: AsyncIterator[Any] = aiter(wrapped)
         return iterator
+
+
+def _fault(hook: Hook, message: str) -> PluginError:
+    return PluginError(message, plugin=hook.plugin, hook=hook.name)
