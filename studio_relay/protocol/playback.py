@@ -23,6 +23,8 @@ SECONDS_PER_CHARACTER = 0.065
 SECONDS_PER_TONE = 0.45  # `1234#` took 1.9 to 2.2 s in the recordings
 # agentSpeaking follows the first token within 0.5 s in every recording.
 _START_GRACE_SECONDS = 1.0
+# The network may hold up both the words and the report that they sound; a goodbye is worth waiting for.
+_SLOW_START_SECONDS = 4.0
 # A fragment is reported twice, by tokensPlayed and interrupt, in the same millisecond; no segment is this short.
 _SAME_REPORT_SECONDS = 0.25
 # Preempted speech was reported 98 ms after the text that preempted it; that text is not reported so soon.
@@ -49,6 +51,7 @@ class Speech:
     pieces: list[str] = field(default_factory=list)
     heard: int = 0  # characters of the squeezed text
     cut: bool = False
+    late: list[str] = field(default_factory=list)  # heard after the cut: it was on its way when that came
     estimated: bool = False
     _squeezed: str = ""
     _squeezed_pieces: int = 0
@@ -81,8 +84,18 @@ class Speech:
         return any(map(squeeze, fresh)) or self.heard < len(self.squeezed)
 
     def heard_text(self) -> str:
-        """The part of the sent text that was heard: a prefix of it."""
-        return self.text if self.heard >= len(self.squeezed) else prefix_of(self.text, self.heard)
+        """The part of the sent text that was heard: a prefix of it, and what sounded after a cut all the same."""
+        if self.heard >= len(self.squeezed):
+            return self.text
+        return " ".join(filter(None, [prefix_of(self.text, self.heard), *self.late]))
+
+    def hear_late(self, value: str, wanted: str) -> bool:
+        """Take `value` for words that were on their way when a barge-in cut the rest; False if they are not here."""
+        start = self.heard + len(squeeze("".join(self.late)))
+        found = wanted in self.squeezed[start:]
+        if found:
+            self.late.append(value.strip())
+        return found
 
     def guess(self, heard: int) -> None:
         """By estimate, this much was heard."""
@@ -137,6 +150,7 @@ class Playback:
         self._last_report = ("", _NEVER)
         self._cut_at = _NEVER
         self._just_cut: list[Speech] = []
+        self._stragglers: list[Speech] = []  # cut, but maybe still on its way to Twilio when that happened
 
     # ------------------------------------------------------------------------------ what we do
 
@@ -211,6 +225,7 @@ class Playback:
             or self._tones_played(value, due=True)
             or self._advance(wanted, self._waiting(), now)
             or self._tones_played(value, due=False)
+            or self._straggles(value, wanted)
             or (not repeated and self._find_ahead(wanted))
         )
 
@@ -220,6 +235,11 @@ class Playback:
             return False
         self._just_cut = []
         return True
+
+    def _straggles(self, value: str, wanted: str) -> bool:
+        """Words that were on their way when the rest was cut are a talk cycle of their own for Twilio."""
+        sounds = not self._speakers_seen or (self._on_at is not None and self._on_at >= self._cut_at)
+        return sounds and any(speech.hear_late(value, wanted) for speech in self._stragglers)
 
     def _waiting(self) -> list[Speech]:
         return [speech for speech in self.speeches[self._pointer :] if not speech.cut]
@@ -325,6 +345,7 @@ class Playback:
         self._greeting_sounds = False
         self._cut_at = self._off_at = now
         self._just_cut = [speech for speech in cutting if speech.cut]
+        self._stragglers = [*reversed(self._just_cut), *self._stragglers[:1]]
         self._resume(now)
 
     def _resume(self, now: float) -> None:
@@ -390,6 +411,11 @@ class Playback:
         return self.state is not Playing.UNKNOWN
 
     @property
+    def tells_speakers(self) -> bool:
+        """True when it is known who speaks (`speaker-events` are subscribed)."""
+        return self._speakers_seen
+
+    @property
     def reported(self) -> bool:
         """True when what was heard is known word by word (`tokensPlayed` is subscribed)."""
         return self._tokens_seen
@@ -416,7 +442,13 @@ class Playback:
         if not self._tokens_seen and self._sounded_at_once():
             return now
         tones = sum(len(tones.digits) for tones in self.tones if tones.waiting)
-        return max(self._last_sent_at, self._off_at) + _START_GRACE_SECONDS + SECONDS_PER_TONE * tones
+        grace = _SLOW_START_SECONDS if self._not_begun() else _START_GRACE_SECONDS
+        return max(self._last_sent_at, self._off_at) + grace + SECONDS_PER_TONE * tones
+
+    def _not_begun(self) -> bool:
+        """Whether no sound at all was reported since the oldest words that are still unheard were sent."""
+        first = next((speech for speech in self._waiting() if speech.pending), None)
+        return first is not None and (self._on_at is None or self._on_at < first.sent_at)
 
     def _sounded_at_once(self) -> bool:
         """True when a single reply was sent and the sound that followed it has ended: nothing can be left."""

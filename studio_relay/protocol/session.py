@@ -58,7 +58,11 @@ from studio_relay.protocol.transcript import Transcript
 
 # A key is itself a barge-in: Twilio reports the interrupt it causes right behind it (design decision 20).
 KEY_CAUSES_INTERRUPT_SECONDS = 0.25
-# Refused frames this close together count as a row.
+# The network may hold up what is right behind it; where events tell that nothing else happened, this long.
+_LATE_INTERRUPT_SECONDS = 5.0
+# How Twilio says that it refused a frame of ours; such reports this close together count as a row.
+_REFUSED_FRAME = 64107
+_REFUSED_WORDS = "Invalid message"
 _ERROR_ROW_SECONDS = 10.0
 # Unknown types are told apart by their beginnings, and only so many of them: a flood must cost no memory.
 _MAX_TYPES, _MAX_TYPE_LENGTH = 100, 100
@@ -103,6 +107,7 @@ class Session:
         "_options",
         "_seen_types",
         "_short",
+        "_sound_after_key",
         "_waiting",
         "_warned_early",
         "_wire",
@@ -127,6 +132,7 @@ class Session:
         self._waiting = 0
         self._end: str | None = None
         self._key: tuple[int, float] | None = None
+        self._sound_after_key = False  # somebody spoke, or fell silent, since that key
         self._errors = 0
         self._error_at = float("-inf")
         self._seen_types: set[str] = set()
@@ -208,6 +214,7 @@ class Session:
         return Started(number=self._number, setup=message)
 
     def _prompt(self, message: Prompt, now: float) -> Event:
+        self._sound_after_key = True
         final = message.last and bool(message.voice_prompt.strip())
         self.state = move(self.state, Input.PROMPT if final else Input.PROMPT_PART)
         if not final:
@@ -217,7 +224,7 @@ class Session:
 
     def _dtmf(self, message: Dtmf, now: float) -> Event:
         self.state = move(self.state, Input.DTMF)
-        self._key = (self._number, now)
+        self._key, self._sound_after_key = (self._number, now), False
         self.transcript.pressed(message.digit, now)
         return Pressed(number=self._number, dtmf=message)
 
@@ -242,9 +249,12 @@ class Session:
             return self._number
         number, at = self._key
         answered = any(s.heard for s in self.playback.speeches if s.began >= number)
-        return number if now - at <= KEY_CAUSES_INTERRUPT_SECONDS and not answered else self._number
+        behind = not self._sound_after_key and self.playback.tells_speakers
+        limit = _LATE_INTERRUPT_SECONDS if behind else KEY_CAUSES_INTERRUPT_SECONDS
+        return number if now - at <= limit and not answered else self._number
 
     def _info(self, message: Info, now: float) -> Event:
+        self._sound_after_key = self._sound_after_key or message.name in ("agentSpeaking", "clientSpeaking")
         if message.name == "agentSpeaking" and message.value in ("on", "off"):
             self.playback.speaking(message.value == "on", now)
             self._errors = 0
@@ -254,8 +264,9 @@ class Session:
         return Informed(number=self._number, info=message)
 
     def _error(self, message: ErrorMessage, now: float) -> Event:
-        self._errors = self._errors + 1 if now - self._error_at <= _ERROR_ROW_SECONDS else 1
-        self._error_at = now
+        if message.code == _REFUSED_FRAME or message.description.startswith(_REFUSED_WORDS):
+            self._errors = self._errors + 1 if now - self._error_at <= _ERROR_ROW_SECONDS else 1
+            self._error_at = now
         return ErrorReported(number=self._number, error=message, in_a_row=self._errors)
 
     # -------------------------------------------------------------------------- to Twilio

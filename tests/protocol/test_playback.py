@@ -156,6 +156,20 @@ def test_a_report_behind_an_interrupt_that_told_nothing_still_counts() -> None:
     assert call.heard == [("Your parcel left the depot this morning. It will", LONG)]
 
 
+def test_words_that_were_on_their_way_when_the_rest_was_cut_are_heard_all_the_same() -> None:
+    call = Call()
+    call.say(1.0, "Press zero for a person, ", "or tell me how I can help.", answers=1)
+    call.on(1.3)
+    call.played(2.0, "Press zero")
+    call.interrupt(2.0, "Press zero")
+    call.off(2.002)
+    call.say(2.1, "Yes? How can I help?")
+    call.on(2.9)  # Twilio takes what came too late for a talk cycle of its own
+    call.played(3.5, "or tell me how I can help.")
+    call.played(4.5, "Yes?")
+    assert [text for text, _ in call.heard] == ["Press zero or tell me how I can help.", "Yes?"]
+
+
 def test_an_interrupt_with_nothing_heard_leaves_a_turn_without_words() -> None:
     call = Call()
     call.say(0.5, "Hello.")
@@ -378,6 +392,27 @@ def test_a_key_cuts_the_greeting_and_its_answer_goes_on() -> None:
     call.off(2.0)
     assert call.heard == [("Welcome", None), ("Nine.", None)]
     assert call.playback.done(2.0)
+
+
+def test_the_interrupt_of_a_key_may_be_late_where_events_tell_that_nobody_spoke() -> None:
+    call = Call()
+    call.say(1.0, LONG)
+    call.on(1.3)
+    number = call.key(2.0)
+    call.say(2.1, "You pressed one.", answers=number)
+    call.played(3.4, "Your parcel")
+    assert call.interrupt(3.4, "Your parcel").before == number
+    call.played(5.0, "You pressed one.")
+    assert [text for text, _ in call.heard] == ["Your parcel", "You pressed one."]
+
+
+@pytest.mark.parametrize("sound", ["agentSpeaking", "clientSpeaking"])
+def test_a_late_interrupt_behind_a_voice_is_not_the_keys(sound: str) -> None:
+    call = Call()
+    call.on(0.3)
+    number = call.key(2.0)
+    call.receive(3.4, "info", name=sound, value="on")
+    assert call.interrupt(3.4).before > number
 
 
 def test_a_key_cuts_the_reply_before_and_its_answer_goes_on() -> None:
@@ -696,7 +731,7 @@ def test_speech_after_silence_is_given_time_to_begin_but_not_for_ever() -> None:
     call.say(10.0, "Bye.")
     due = call.playback.due(10.0)
     assert due is not None
-    assert 10.5 < due <= 11.5
+    assert 10.5 < due <= 14.5  # the network may be slow both ways
     call.on(10.4)
     assert call.playback.due(10.4) is None
 
