@@ -75,7 +75,7 @@ def test_each_shipped_flow_lints_clean(kit: Any) -> None:
 
 def test_the_guide_has_the_rule_table_of_this_version(kit: Any) -> None:
     guide = (kit.repo / "studio_flows" / "README.md").read_text(encoding="utf-8")
-    assert rule_table() in guide, "run: cog -r studio_flows/README.md"
+    assert rule_table() in guide, "run: uv run cog -r -I tests/studio_flows studio_flows/README.md"
 
 
 def test_the_guide_names_every_script(kit: Any) -> None:
