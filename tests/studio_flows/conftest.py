@@ -260,6 +260,11 @@ class Kit:
     def scripts(folder: str) -> list[Path]:
         return sorted((FLOWS / "scripts" / folder).glob("*.yaml"))
 
+    @staticmethod
+    def reach(name: str) -> Transport:
+        """A second server with the agent of the flow NAME, which shares nothing with the first."""
+        return AsgiTransport(server(name))
+
     load_script = staticmethod(load_script)
 
 
