@@ -593,6 +593,7 @@ class Conversation:
             await self.changed_by(deadline)
         if not self._closed:
             self.session.end(text)
+            self.story.left(self._loop.time())
             self.wake()
 
     async def _close(self, code: int | None, end_sent: bool) -> None:

@@ -110,6 +110,12 @@ def _stripped(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
+def _token(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]{16,}", value.get_secret_value()):
+        raise ValueError("at least 16 printable characters without spaces")
+    return value
+
+
 def _tag(name: str) -> str:
     return name.strip().lower().replace("_", "-")
 
@@ -218,6 +224,9 @@ class PluginSettings(Limits):
         False, description="Let agents send messages that this version does not know; unverified, see the README."
     )
     console: bool = Field(False, description="Serve the developer console at /console/.")
+    metrics: bool = Field(
+        False, description="Serve /metrics, for Prometheus: to this very machine only, unless METRICS_TOKEN is set."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line that is written; debug may show what callers say."
     )
@@ -253,6 +262,11 @@ class Settings(PluginSettings, BaseSettings):
         None, description="API key for commands that use the account.", examples=["SK00000000000000000000000000000000"]
     )
     api_secret: Secret | None = Field(None, description="The secret of TWILIO_API_KEY.")
+    metrics_token: Annotated[Secret, AfterValidator(_token)] | None = Field(
+        None,
+        description="Serve /metrics to whoever brings this as `Authorization: Bearer`; needed behind a proxy.",
+        examples=["$(openssl rand -hex 20)"],
+    )
     store_url: str = Field(
         "memory://",
         repr=False,
@@ -265,6 +279,11 @@ class Settings(PluginSettings, BaseSettings):
         """Every auth token that may have signed, the primary one first."""
         primary = (self.auth_token,) if self.auth_token else ()
         return tuple(token.get_secret_value() for token in (*primary, *self.auth_tokens))
+
+    @property
+    def serves_metrics(self) -> bool:
+        """Whether there is a /metrics."""
+        return self.metrics or self.metrics_token is not None
 
     def plugin_view(self) -> PluginSettings:
         """What plugins are given: the same settings without any that holds a secret."""
@@ -355,6 +374,11 @@ def _conflicts(settings: Settings) -> Iterator[str]:
             f"STUDIO_RELAY_PUBLIC_URL: not set, but needed to listen on {settings.host}, since it is what Twilio "
             "signs; for example STUDIO_RELAY_PUBLIC_URL=https://relay.example.com"
         )
+    if settings.metrics and settings.metrics_token is None and settings.public_url is not None:
+        yield (
+            "STUDIO_RELAY_METRICS_TOKEN: not set, but needed to serve /metrics with a public URL, since a proxy or "
+            "tunnel on this machine looks like this machine; set it, and STUDIO_RELAY_METRICS is not needed"
+        )
     if (settings.api_key is None) != (settings.api_secret is None):
         missing = "TWILIO_API_KEY" if settings.api_key is None else "TWILIO_API_SECRET"
         yield f"{missing}: not set; expected both TWILIO_API_KEY and TWILIO_API_SECRET, or neither"
@@ -406,7 +430,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _is_secret(name: str) -> bool:
-    return name in {"auth_token", "auth_tokens", "shared_keys", "api_secret", "store_url"}
+    return name in {"auth_token", "auth_tokens", "shared_keys", "api_secret", "metrics_token", "store_url"}
 
 
 def _shown(value: Any) -> str:

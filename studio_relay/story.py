@@ -112,11 +112,16 @@ class Story:
         self.twilio_errors[name] = self.twilio_errors.get(name, 0) + 1
         self._observer.twilio_reported(name)
 
-    def closed(self, now: float) -> None:
-        """The socket is gone; who still waited for an answer waited until now."""
-        self._ended_at = now
+    def left(self, now: float) -> None:
+        """`end` goes out: who still waited for an answer waits no longer for ours."""
         if self._asked_at is not None:
             self.silent(now - self._asked_at)
+            self._asked_at = None
+
+    def closed(self, now: float) -> None:
+        """The socket is gone."""
+        self.left(now)
+        self._ended_at = now
 
     def ended(self, reason: Reason) -> None:
         """Everybody has been told."""

@@ -16,6 +16,7 @@ from studio_relay.recording import Recorder, SessionRecording
 from studio_relay.registry import Registry
 from studio_relay.server.connection import Connection
 from studio_relay.server.insecure import insecure_refusal
+from studio_relay.server.scraping import add_metrics_route, observer_for
 from studio_relay.server.signature import SignedRequest, check_upgrade
 from studio_relay.server.websocket import SCOPE_KEY, RelayConnection, Socket
 from studio_relay.settings import Settings, load_settings
@@ -45,11 +46,13 @@ class Relay:
         self.store = store
         self.registry = Registry(account_sid=settings.account_sid)
         self.draining = False
+        self.observer = observer_for(settings)
         self.desk = Dispatcher(
             plugins=plugins,
             settings=settings.plugin_view(),
             store=store,
             default_agent=plugins.default_agent(settings.agent),
+            observer=self.observer,
         )
         self._watchdog: Watchdog | None = None
         self._recorder = _recorder(settings)
@@ -182,6 +185,7 @@ def _add_routes(app: Quart, relay: Relay) -> None:
     app.add_websocket("/relay/<agent>", "relay_agent", serve)
     app.add_url_rule("/health", "health", health)
     app.add_url_rule("/ready", "ready", ready)
+    add_metrics_route(app, relay.observer, relay.settings)
 
 
 async def serve_socket(relay: Relay, agent_name: str | None) -> Response | None:
@@ -194,6 +198,7 @@ async def serve_socket(relay: Relay, agent_name: str | None) -> Response | None:
         refused = 404, f"no agent is called {agent_name!r}; installed: {', '.join(sorted(relay.plugins.agents))}"
     if refused is not None:
         status, reason = refused
+        relay.observer.refused(status, "draining" if relay.draining and status == 503 else _REFUSALS[status])
         log.warning("upgrade of %s refused with %d: %s", scope["path"][:200], status, reason)
         return Response(_PUBLIC_REASONS[status], status)
     recording = relay.recording(scope)
@@ -201,6 +206,7 @@ async def serve_socket(relay: Relay, agent_name: str | None) -> Response | None:
     return None
 
 
+_REFUSALS = {403: "signature", 404: "agent", 503: "full"}
 _PUBLIC_REASONS = {
     403: "This request is not signed as it must be; the server's log says why.",
     404: "There is no such agent here.",

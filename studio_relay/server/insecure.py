@@ -1,6 +1,6 @@
-"""Which requests are served without a signature, when `--insecure` was asked for.
+"""Which requests are this machine's own: served unsigned with `--insecure`, and shown what is not for everybody.
 
-Signatures are no concern of this module, and nothing here is consulted unless that setting is on.
+Signatures are no concern of this module, and nothing here is consulted unless a setting is on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def insecure_refusal(peer: str | None, host: str, headers: Headers) -> str | None:
-    """Why an unsigned request is refused; None when it may be served.
+    """Why an unsigned request is refused; None when it may be served."""
+    return local_refusal(peer, host, headers, "--insecure")
+
+
+def local_refusal(peer: str | None, host: str, headers: Headers, what: str) -> str | None:
+    """Why a request is not taken for this machine's own; None when it is. `what` is named as the one who asks.
 
     Served is only what comes from this machine, for this machine, through nothing: a tunnel makes loopback
     public, and a web page can make a browser ask (DNS rebinding, cross-site WebSockets).
@@ -21,16 +26,16 @@ def insecure_refusal(peer: str | None, host: str, headers: Headers) -> str | Non
     """
     address = parse_address(peer)
     if address is None or not address.is_loopback:
-        return "--insecure serves callers on this machine only, and this one is not"
+        return f"{what} serves callers on this machine only, and this one is not"
     if not is_loopback_host(host):
-        return f"--insecure serves loopback names only, expected Host: localhost, found {_quoted(host)}"
+        return f"{what} serves loopback names only, expected Host: localhost, found {_quoted(host)}"
     proxy_header = next((name for name, _ in headers if _names_a_proxy(name)), None)
     if proxy_header is not None:
-        return f"--insecure serves direct requests only, and this one has the header {_quoted(proxy_header)}"
+        return f"{what} serves direct requests only, and this one has the header {_quoted(proxy_header)}"
     origins = [value for name, value in headers if name.lower() == "origin"]
     foreign = next((origin for origin in origins if not _same_origin(origin, host)), None)
     if foreign is not None:
-        return f"--insecure serves its own pages only, expected Origin http://{host}, found {_quoted(foreign)}"
+        return f"{what} serves its own pages only, expected Origin http://{host}, found {_quoted(foreign)}"
     return None
 
 
