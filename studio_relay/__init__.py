@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         SettingsError,
         SignatureError,
         StoreError,
+        TwimlError,
     )
     from studio_relay.handoff import Handoff
     from studio_relay.hookspecs import Reply, Spoken, hookimpl
@@ -48,7 +49,7 @@ _HOMES = {
     "studio_relay.errors": (
         "CallEnded", "FlowError", "HandoffError", "LocalProtocolError", "PluginError", "ProtocolError", "QueueFull",
         "RecordingError", "RelayError", "RemoteProtocolError", "ScriptError", "SettingsError", "SignatureError",
-        "StoreError",
+        "StoreError", "TwimlError",
     ),
     "studio_relay.handoff": ("Handoff",),
     "studio_relay.hookspecs": ("Reply", "Spoken", "hookimpl"),
@@ -91,6 +92,7 @@ __all__ = [
     "Spoken",
     "StoreError",
     "Turn",
+    "TwimlError",
     "Unknown",
     "create_app",
     "hookimpl",

@@ -9,6 +9,7 @@
         RemoteProtocolError       the other end sent what is not ConversationRelay
       SignatureError              an upgrade or request that is not signed as it must be
       SettingsError               a setting that is missing, unknown or wrong
+      TwimlError                  an attribute of our TwiML that Twilio would refuse
       PluginError                 a plugin that cannot be loaded, or that failed
       StoreError                  the session store cannot be read or written
       FlowError                   a flow definition, or a run of one, that cannot go on
@@ -62,6 +63,10 @@ class SignatureError(RelayError):
 
 class SettingsError(RelayError):
     """A setting stops the start; the message is one line that names it and gives an example."""
+
+
+class TwimlError(RelayError):
+    """TwiML that Twilio would refuse; the message has a line for each attribute, its rule and an example."""
 
 
 class PluginError(RelayError):
