@@ -46,7 +46,11 @@ _OPTIONS = (
         callback=read_pairs,
         help="Run this flow for a subflow's SID, instead of an answer of the script.",
     ),
-    click.option("--now", metavar="TIME", help="The time Liquid sees as now, such as 2027-03-01T18:30+01:00."),
+    click.option(
+        "--now",
+        metavar="TIME",
+        help="What Liquid takes for now, as in 2027-03-01T18:30+01:00; UTC if no zone is given.",
+    ),
     click.option(
         "--call-limit",
         type=click.FloatRange(min=1),
@@ -136,12 +140,13 @@ def pointed_at(flow: Flow, url: str) -> Flow:
 
 
 def _time(text: str) -> datetime:
-    from datetime import datetime
+    from datetime import UTC, datetime
 
     try:
-        return datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
         raise click.UsageError(f"--now: expected a time such as 2027-03-01T18:30+01:00, found {text!r}") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _finder(files: Mapping[str, str]) -> Callable[[str], Flow | None]:

@@ -22,13 +22,13 @@ def width() -> int:
 
 
 def wrapped(text: str, *, first: str | None = None, indent: str = "") -> Iterator[str]:
-    """`text` in lines no wider than the terminal where words allow it; the first begins with `first`."""
+    """`text` in lines no wider than the terminal; the first begins with `first`."""
     yield from textwrap.wrap(
         printable(text),
         width(),
         initial_indent=indent if first is None else first,
         subsequent_indent=indent,
-        break_long_words=False,
+        break_long_words=True,
         break_on_hyphens=False,
     )
 

@@ -34,7 +34,7 @@ def command(flow_path: Path, select: str | None, as_json: bool) -> None:
 
 
 def _print(flow: Flow) -> None:
-    from studio_relay.cli.flow.printing import print_wrapped, width
+    from studio_relay.cli.flow.printing import WIDEST, print_wrapped, width
     from studio_relay.cli.printable import printable
     from studio_relay.studio.overview import overview
 
@@ -44,8 +44,14 @@ def _print(flow: Flow) -> None:
         print_wrapped(line, indent=" " * 9, first=" " * (len(line) - len(line.lstrip())))
     columns = width()
     for line in lines[head:]:
-        shown = printable(line)
+        shown = printable(line) if columns == WIDEST else _narrow(printable(line))
         click.echo(shown if len(shown) <= columns else shown[: columns - 1] + "…")
+
+
+def _narrow(line: str) -> str:
+    """A line of the tree with half its indentation."""
+    text = line.lstrip()
+    return " " * ((len(line) - len(text)) // 2) + text
 
 
 def _report(flow: Flow) -> dict[str, Any]:

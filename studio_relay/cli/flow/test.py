@@ -49,11 +49,13 @@ def command(
 
     Exits with 1 if a script expected something else or too little was covered, with 2 if one could not be run.
     """
-    from studio_relay.cli.errors import FOUND_WRONG, NOT_DONE
+    from studio_relay.cli.errors import FOUND_WRONG, NOT_DONE, NotDone
     from studio_relay.cli.flow.printing import print_json
     from studio_relay.testing.suite import collect
 
     suite = collect(paths or [Path()], flow=flow_path)
+    if not suite.cases:
+        raise NotDone("\n".join(suite.faults))
     tell = _quiet if as_json else _tell
     result = _run(suite, calling, min_coverage, tell)
     inputs = [*suite.flows, *(case.script.path for case in suite.cases if case.script.path)]
