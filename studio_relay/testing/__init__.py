@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from studio_relay.testing.relay import Line, ScriptedCaller, ScriptedRelay
     from studio_relay.testing.run import Run, run_call, run_flow
     from studio_relay.testing.script import Script, load_script, parse_script
+    from studio_relay.testing.suite import SuiteResult, collect, run_suite
     from studio_relay.testing.transcript import Turn
     from studio_relay.testing.transport import Closed, NetTransport, Response, Unreachable, UpgradeRefused
     from studio_relay.testing.twilio import LiveEvent, SimulatedCall, fetch_relay
@@ -42,17 +43,20 @@ __all__ = [
     "ScriptedCaller",
     "ScriptedRelay",
     "SimulatedCall",
+    "SuiteResult",
     "Turn",
     "UnexpectedConversation",
     "Unreachable",
     "UpgradeRefused",
     "VirtualTime",
+    "collect",
     "fetch_relay",
     "is_virtual",
     "load_script",
     "parse_script",
     "run_call",
     "run_flow",
+    "run_suite",
     "run_virtual",
 ]
 
@@ -67,6 +71,7 @@ _HOMES = {
     "relay": ("Line", "ScriptedCaller", "ScriptedRelay"),
     "run": ("Run", "run_call", "run_flow"),
     "script": ("Script", "load_script", "parse_script"),
+    "suite": ("SuiteResult", "collect", "run_suite"),
     "transcript": ("Turn",),
     "transport": ("Closed", "NetTransport", "Response", "Unreachable", "UpgradeRefused"),
     "twilio": ("LiveEvent", "SimulatedCall", "fetch_relay"),

@@ -20,13 +20,16 @@ import pytest
 if TYPE_CHECKING:
     from quart import Quart
 
+    from studio_relay.plugins import Plugins
     from studio_relay.testing.asgi import AsgiTransport
     from studio_relay.testing.attributes import RelayAttributes
     from studio_relay.testing.conversation import Conversation, VirtualTime
     from studio_relay.testing.run import Run
+    from studio_relay.testing.suite import SuiteResult
 
 PUBLIC_URL = "https://relay.example.test"
 SOCKET_URL = "wss://relay.example.test/relay"
+UNDER_TEST = "under-test"
 AUTH_TOKEN = "studio_relay_test_token"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -85,6 +88,38 @@ def caller(relay_environment: None, virtual_time: VirtualTime, request: pytest.F
     made = Caller(virtual_time, Path(request.node.path).parent)
     yield made
     made.close()
+
+
+@pytest.fixture
+def flow_suite(relay_environment: None, request: pytest.FixtureRequest) -> Callable[..., SuiteResult]:
+    """Acts caller scripts out over their flows, as `studio-relay flow test` does, with `agent` as in `caller`.
+
+        def test_flows(flow_suite):
+            result = flow_suite("flows", min_coverage=90)
+            assert result.ok, result.explain()
+
+    Paths are files and folders as seen from the test's own. Without `agent` each relay's URL names one that is
+    installed; an agent that is given answers all. Further arguments are those of `suite.run_suite`.
+    """
+    folder = Path(request.node.path).parent
+
+    def run(*paths: str | Path, agent: Any = None, flow: str | Path | None = None, **options: Any) -> SuiteResult:
+        from studio_relay.testing.suite import collect, run_suite
+
+        suite = collect([folder / path for path in paths or ("",)], flow=None if flow is None else folder / flow)
+        if agent is None or isinstance(agent, str):
+            return run_suite(suite, agent=agent, **options)
+        return run_suite(suite, agent=UNDER_TEST, plugins=_with_agent(agent), **options)
+
+    return run
+
+
+def _with_agent(agent: Any) -> Plugins:
+    """The built-in plugins and this agent."""
+    from studio_relay.plugins import assemble, load_plugins, plugin
+
+    found = load_plugins(outside=False)
+    return assemble([*found.agents.values(), plugin(agent, name=UNDER_TEST, kind="agent")], found.failures)
 
 
 class Caller:
@@ -182,10 +217,10 @@ def make_app(agent: Any = None, *, extensions: tuple[Any, ...] = (), **settings:
     found = load_plugins(only=names) if names else load_plugins(outside=False)
     loaded = [*found.agents.values(), *found.extensions]
     if agent is not None and not isinstance(agent, str):
-        loaded.append(plugin(agent, name="under-test", kind="agent"))
+        loaded.append(plugin(agent, name=UNDER_TEST, kind="agent"))
     for number, extension in enumerate(extension for extension in extensions if not isinstance(extension, str)):
         loaded.append(plugin(extension, name=f"extension-{number}", kind="extension"))
-    answering = agent if isinstance(agent, str) else "under-test" if agent is not None else "echo"
+    answering = agent if isinstance(agent, str) else UNDER_TEST if agent is not None else "echo"
     given = {"agent": answering, "auth_token": AUTH_TOKEN, "public_url": PUBLIC_URL, **settings}
     return create_app(load_settings(env_file=None, **given), assemble(loaded, found.failures))
 
