@@ -17,6 +17,7 @@ from typing import Any
 
 from studio_relay.call import Call, Reason, SessionEnd
 from studio_relay.errors import CallEnded, LocalProtocolError, PluginError
+from studio_relay.floor import Floor
 from studio_relay.handoff import Handoff, as_handoff, server_handoff
 from studio_relay.listening import Listener
 from studio_relay.memory import Memory
@@ -113,12 +114,9 @@ class Conversation:
         self._audience = Audience()
         self._starting: asyncio.Task[None] | None = None
         self._held: list[Event] = []  # what came before the agent was ready
-        self._opening: Reply | None = None  # on_setup
-        self._reply: Reply | None = None
-        self._keyed: list[Reply] = []  # on_dtmf hooks that have said nothing yet
-        self._cleaning: set[asyncio.Task[None]] = set()  # hooks that were stopped, and clean up behind themselves
         self._remarks: set[WrappedVoice] = set()  # said outside any reply, and not past the extensions yet
         self._listener = Listener(self)
+        self._floor = Floor(self._listener.stop)
         self._news: asyncio.Future[None] | None = None
         self._cut_before = 0  # the newest barge-in cut what answers events before this number
         self._turns = 0
@@ -227,9 +225,9 @@ class Conversation:
     def _open(self, call: Call, setup: Setup, agent: Plugin) -> None:
         hook = agent.hooks.get("on_setup")
         if hook is not None:
-            self._opening = self._new_reply("on_setup", {"call": call, "setup": setup}, 0, may_be_silent=True)
-            if self._opening is not None:
-                self._opening.start(call.call_sid)
+            self._floor.opening = self._new_reply("on_setup", {"call": call, "setup": setup}, 0, may_be_silent=True)
+            if self._floor.opening is not None:
+                self._floor.opening.start(call.call_sid)
 
     # ------------------------------------------------------------------------------ the events
 
@@ -261,9 +259,9 @@ class Conversation:
     def _prompted(self, event: Prompted, call: Call) -> None:
         if self._listener.take_prompt(event.prompt):
             self._answered(event.number)
-        elif self._waiting_hook() is not None or self._ending is not None:
+        elif self._floor.waiting is not None or self._ending is not None:
             pass  # it stands in the transcript
-        elif self._is_opening():
+        elif self._floor.is_opening:
             self._held = [held for held in self._held if not isinstance(held, Prompted)]
             self._held.append(event)  # of the prompts that come meanwhile the last counts
         else:
@@ -272,11 +270,11 @@ class Conversation:
     def _pressed(self, event: Pressed, call: Call) -> None:
         if self._listener.take_key(event.dtmf.digit):
             self._answered(event.number)
-        elif self._waiting_hook() is not None:
+        elif self._floor.waiting is not None:
             self._listener.type_ahead(event.dtmf.digit)
         elif self._ending is not None:
             pass
-        elif self._is_opening():
+        elif self._floor.is_opening:
             self._held.append(event)
         else:
             self._key(event, call)
@@ -287,36 +285,26 @@ class Conversation:
             self._hit_limit()
             return
         self._listener.forget()
-        self._stop_replies()
         reply = self._new_reply("on_prompt", {"call": call, "prompt": event.prompt}, event.number)
         if reply is not None:
-            self._reply = reply
-            before, self._cleaning = self._cleaning, set()
-            reply.start(call.call_sid, after=before)
+            self._floor.start(reply, call.call_sid)
+        else:
+            self._floor.stop_all()
 
     def _key(self, event: Pressed, call: Call) -> None:
-        """on_dtmf hooks begin in the order of the keys; one that speaks replaces the reply that runs."""
-        after = [reply.decided for reply in self._keyed]
         reply = self._new_reply(
             "on_dtmf", {"call": call, "dtmf": event.dtmf}, event.number, tentative=True, may_be_silent=True
         )
         if reply is not None:
-            self._keyed.append(reply)
-            reply.start(call.call_sid, after=after)
+            self._floor.start_for_key(reply, call.call_sid)
 
     def _interrupted(self, event: Interrupted) -> None:
         self.story.barged_in()
         self._cut_before = event.before
-        for reply in self._replies():
-            if reply.voice.answers >= event.before:
-                continue
-            if reply.waiting:
-                reply.voice.cut()
-            else:
-                self._stop(reply)
+        self._floor.interrupt(event.before)
         for voice in [voice for voice in self._remarks if voice.answers < event.before]:
             voice.stop(CallEnded(_ENDED), drop=True)
-        if self._opening is not None and self._opening.settled:
+        if self._floor.opening is not None and self._floor.opening.settled:
             self._opened()
 
     def _errored(self, event: ErrorReported) -> None:
@@ -325,7 +313,7 @@ class Conversation:
         log.debug("the error in full: %.500s", event.error.description)
         if event.in_a_row >= _ERRORS_ALLOWED and self._ending is None:
             log.error("Twilio refused %d frames in a row; the session is ended", event.in_a_row)
-            self._stop_replies()
+            self._floor.stop_all()
             self._end_for("relay-agent-failed", "ended", cut=True)
 
     # ----------------------------------------------------------------------------- the replies
@@ -351,58 +339,31 @@ class Conversation:
             return Voice(self, answers)
         return WrappedVoice(self, answers, Chain(wraps, self.call), limit=self._settings.outbound_queue)
 
-    def _replies(self) -> list[Reply]:
-        """All replies that are not settled."""
-        return [r for r in (self._opening, self._reply, *self._keyed) if r is not None and not r.settled]
-
-    def _stop_replies(self, *, but: Reply | None = None, drop: bool = True) -> None:
-        for reply in self._replies():
-            if reply is not but:
-                self._stop(reply, drop=drop)
-        self._keyed = [reply for reply in self._keyed if not reply.settled]
-
-    def _stop(self, reply: Reply, *, drop: bool = True) -> None:
-        task = reply.task
-        if reply.waiting:  # what comes now is for its successor, which may wait before this one has cleaned up
-            self._listener.stop()
-        reply.stop(drop=drop)
-        if task is not None:
-            self._cleaning.add(task)
-            task.add_done_callback(self._cleaning.discard)
-
     def reply_speaks(self, reply: Reply) -> None:
         """A key's hook has something to say: it replaces the reply that runs."""
-        if reply in self._keyed:
-            self._keyed.remove(reply)
-        if self._reply is not None and self._reply is not reply:
-            self._stop(self._reply)
-        self._reply = reply
+        self._floor.take(reply)
 
     def reply_settled(self, reply: Reply, failure: BaseException | None) -> None:
         """A reply is over by itself."""
-        if reply in self._keyed:
-            self._keyed.remove(reply)
+        self._floor.settle(reply)
         if failure is not None:
             self.story.hook_failed(*log_failure(reply.hook, failure))
             self._apologise()
         elif reply.voice.spoke:
             self._failures = 0
-        if reply is self._opening:
+        if reply is self._floor.opening:
             self._opened()
         self._remember_soon()
         self._notify()
 
     def _opened(self) -> None:
-        self._opening = None
+        self._floor.opening = None
         held, self._held = self._held, []
         for event in held:
             if isinstance(event, Prompted) and self.call:
                 self._prompted(event, self.call)
             elif isinstance(event, Pressed) and self.call:
                 self._pressed(event, self.call)
-
-    def _is_opening(self) -> bool:
-        return self._opening is not None and not self._opening.settled
 
     def _apologise(self) -> None:
         """Speak the configured sentence; the second time in a row the session ends."""
@@ -426,7 +387,7 @@ class Conversation:
         if self._ending is not None or self._closed or self.call is None:
             return
         log.warning("the call reached its limit of turns or seconds and is ended")
-        self._stop_replies()
+        self._floor.stop_all()
         self._server_says(self._settings.apology_for(self.call.language))
         self._end_for("relay-limit", "limit")
 
@@ -571,7 +532,7 @@ class Conversation:
             return
         self._handoff = None if text is None else _parsed(text)
         self.reason = self.reason or "ended"
-        self._stop_replies(but=but, drop=False)
+        self._floor.stop_all(but=but, drop=False)
         if but is not None:
             but.voice.stop(CallEnded(_ENDED), drop=False)
         is_cut = self._watch_for_cut() if not cut else lambda: True
@@ -601,7 +562,7 @@ class Conversation:
         if self._starting is not None:
             await asyncio.wait({self._starting}, timeout=self._settings.on_end_timeout_seconds)
             await asyncio.sleep(0)  # on_setup, asked for just before, has begun
-        self._stop_replies()
+        self._floor.stop_all()
         for voice in list(self._remarks):
             voice.stop(CallEnded(_ENDED), drop=True)
         for timer in (self._limit_timer, self._memory_timer):
@@ -733,12 +694,9 @@ class Conversation:
         if reply is not None and reply.settled and reply.voice.over is not None:
             raise reply.voice.over
 
-    def _waiting_hook(self) -> Reply | None:
-        return next((reply for reply in self._replies() if reply.waiting), None)
-
     def _answered(self, number: int) -> None:
         """What the waiting hook says from now on answers event `number`."""
-        reply = self._waiting_hook()
+        reply = self._floor.waiting
         if reply is not None:
             reply.voice.answers = number
 

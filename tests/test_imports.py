@@ -37,9 +37,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wrapping": {"errors", "call", "plugins"},
     "voice": {"errors", "protocol", "hooks", "plugins", "wrapping"},
     "replies": {"errors", "hooks", "plugins", "voice"},
+    "floor": {"replies"},
     "memory": {"errors", "protocol", "call", "store"},
     "dispatch": {
-        "errors", "protocol", "call", "handoff", "listening", "memory", "plugins", "hooks", "replies", "settings", "store",
+        "errors", "protocol", "call", "floor", "handoff", "listening", "memory", "plugins", "hooks", "replies", "settings", "store",
         "voice", "watching", "wrapping", "log", "story",
     },
     "registry": {"errors", "protocol", "call", "dispatch"},

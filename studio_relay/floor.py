@@ -1,0 +1,93 @@
+"""Who has the floor in a call: at most one reply speaks, and what replaces it waits until it has cleaned up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from studio_relay.replies import Reply
+
+
+class Floor:
+    """The replies of a conversation that are not over.
+
+    `opening` is on_setup's, `running` the one that may speak, and keys whose on_dtmf has said nothing yet wait
+    beside it. `released` is called when a reply that waits for the caller is stopped.
+    """
+
+    __slots__ = ("_cleaning", "_keyed", "_released", "opening", "running")
+
+    def __init__(self, released: Callable[[], None]) -> None:
+        self.opening: Reply | None = None
+        self.running: Reply | None = None
+        self._keyed: list[Reply] = []
+        self._cleaning: set[asyncio.Task[None]] = set()  # hooks that were stopped, and clean up behind themselves
+        self._released = released
+
+    @property
+    def replies(self) -> list[Reply]:
+        """All replies that are not settled."""
+        candidates = (self.opening, self.running, *self._keyed)
+        return [reply for reply in candidates if reply is not None and not reply.settled]
+
+    @property
+    def waiting(self) -> Reply | None:
+        """The reply whose hook waits for the caller in ask() or collect_digits()."""
+        return next((reply for reply in self.replies if reply.waiting), None)
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether on_setup is still running: nothing else starts before it is done."""
+        return self.opening is not None and not self.opening.settled
+
+    def start(self, reply: Reply, label: str) -> None:
+        """Begin `reply` in place of all others, once those have cleaned up."""
+        self.stop_all()
+        self.running = reply
+        before, self._cleaning = self._cleaning, set()
+        reply.start(label, after=before)
+
+    def start_for_key(self, reply: Reply, label: str) -> None:
+        """Begin the reply to a key beside the one that runs; keys are answered in their order."""
+        after = [earlier.decided for earlier in self._keyed]
+        self._keyed.append(reply)
+        reply.start(label, after=after)
+
+    def take(self, reply: Reply) -> None:
+        """A key's hook has something to say: it replaces the reply that runs."""
+        self.settle(reply)
+        if self.running is not None and self.running is not reply:
+            self.stop(self.running)
+        self.running = reply
+
+    def settle(self, reply: Reply) -> None:
+        """`reply` is decided: it waits beside the running one no longer."""
+        if reply in self._keyed:
+            self._keyed.remove(reply)
+
+    def interrupt(self, before: int) -> None:
+        """The caller barged in: what answers events before number `before` is over, but for a hook that waits."""
+        for reply in self.replies:
+            if reply.voice.answers >= before:
+                continue
+            if reply.waiting:
+                reply.voice.cut()
+            else:
+                self.stop(reply)
+
+    def stop_all(self, *, but: Reply | None = None, drop: bool = True) -> None:
+        """Stop every reply, `but` this one; `drop` takes back what was not sent yet."""
+        for reply in self.replies:
+            if reply is not but:
+                self.stop(reply, drop=drop)
+        self._keyed = [reply for reply in self._keyed if not reply.settled]
+
+    def stop(self, reply: Reply, *, drop: bool = True) -> None:
+        """Stop `reply`; what the caller does next is for its successor, even before it has cleaned up."""
+        task = reply.task
+        if reply.waiting:
+            self._released()
+        reply.stop(drop=drop)
+        if task is not None:
+            self._cleaning.add(task)
+            task.add_done_callback(self._cleaning.discard)
