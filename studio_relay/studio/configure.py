@@ -147,7 +147,7 @@ def _write(
     good_events, bad_events = _EVENTS[stage.shape]
     state["type"] = _TYPES[stage.shape]
     if stage.shape == "redirect":
-        properties |= {"method": "POST", "timeout": "14400", "url": _voice_url(stage, merged)}
+        properties |= {"method": "POST", "timeout": "14400", "url": _voice_url(stage, merged, old.get("url"))}
         good = _status_split(states, state, good, bad)
     else:
         if stage.shape == "subflow":
@@ -177,7 +177,14 @@ def _relay_url(stage: Stage, old: Any) -> str:
         if isinstance(old, str) and old:
             return old if stage.agent is None else re.sub(r"/relay(?:/[^/?]*)?(?=$|\?)", f"/relay/{stage.agent}", old)
         raise FlowError(f"stage {stage.name!r}: a server is needed, such as wss://relay.example.com.")
-    return f"wss://{_host(stage)}/relay" + (f"/{stage.agent}" if stage.agent else "")
+    agent = stage.agent or _agent_of(old)
+    return f"wss://{_host(stage)}/relay" + (f"/{agent}" if agent else "")
+
+
+def _agent_of(url: Any) -> str:
+    """The agent that the address of an earlier stage names, "" for none."""
+    found = re.search(r"/(?:relay|voice)/([^/?#{}]+)", url) if isinstance(url, str) else None
+    return found[1] if found else ""
 
 
 def _host(stage: Stage) -> str:
@@ -189,13 +196,14 @@ def _host(stage: Stage) -> str:
     return parts.netloc + re.sub(r"/relay(/[^/]*)?$", "", parts.path).rstrip("/")
 
 
-def _voice_url(stage: Stage, parameters: Mapping[str, dict[str, Any]]) -> str:
+def _voice_url(stage: Stage, parameters: Mapping[str, dict[str, Any]], old: Any) -> str:
     """Our voice URL; Liquid stays as it is, the fixed text around it is escaped."""
     if stage.server is None:
         raise FlowError(f"stage {stage.name!r}: a server is needed, such as https://relay.example.com.")
     query = [f"return={_escaped(_RETURN)}"]
     query += [f"{quote(key)}={_escaped(str(row.get('value') or ''), encode=True)}" for key, row in parameters.items()]
-    agent = f"/{stage.agent}" if stage.agent else ""
+    name = stage.agent or _agent_of(old)
+    agent = f"/{name}" if name else ""
     return f"https://{_host(stage)}/voice{agent}?{'&'.join(query)}"
 
 
