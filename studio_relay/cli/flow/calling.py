@@ -49,7 +49,7 @@ _OPTIONS = (
     click.option(
         "--now",
         metavar="TIME",
-        help="What Liquid takes for now, as in 2027-03-01T18:30+01:00; UTC if no zone is given.",
+        help="What Liquid takes for now, as in 2027-03-01T18:30+01:00 (UTC unless said).",
     ),
     click.option(
         "--call-limit",
