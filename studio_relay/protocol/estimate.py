@@ -35,10 +35,10 @@ def squeeze(text: str) -> str:
 
 def prefix_of(text: str, length: int) -> str:
     """The shortest prefix of `text` with `length` audible characters; all of it if it has no more."""
-    ends = [match.end() for match in _AUDIBLE.finditer(text)]
-    if length >= len(ends):
-        return text
-    return text[: ends[length - 1]] if length > 0 else ""
+    if length <= 0:
+        return ""
+    last = next(islice(_AUDIBLE.finditer(text), length - 1, length), None)
+    return text if last is None else text[: last.end()]
 
 
 def position(chunks: Iterable[Chunk], now: float) -> int:
