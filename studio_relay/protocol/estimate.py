@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 # A fit over recorded segments: 356 ms + 44 ms a character; the first token is heard 330 ms later (recordings).
