@@ -27,6 +27,9 @@ _START_GRACE_SECONDS = 1.0
 _SLOW_START_SECONDS = 4.0
 # A fragment is reported twice, by tokensPlayed and interrupt, in the same millisecond; no segment is this short.
 _SAME_REPORT_SECONDS = 0.25
+# Where the network comes between the two, nothing else does: words that end no segment were cut off there.
+_LATE_TWIN_SECONDS = 5.0
+_SEGMENT_ENDS = (".", ":", "!", "?", "…", "。", "！", "？")
 # Preempted speech was reported 98 ms after the text that preempted it; that text is not reported so soon.
 _PREEMPTED_SECONDS = 0.4
 # Tokens further apart than this are placed in time one by one when a position is estimated.
@@ -148,6 +151,7 @@ class Playback:
         self.longest_stall = 0.0  # seconds, by estimate, for which a reply that went on had nothing left to be heard
         self._marks: list[tuple[Speech, int, float]] = []  # where in a speech sending began or went on, and when
         self._last_report = ("", _NEVER)
+        self._expects_twin = False  # that was a cut fragment, and its interrupt is still to come
         self._cut_at = _NEVER
         self._just_cut: list[Speech] = []
         self._stragglers: list[Speech] = []  # cut, but maybe still on its way to Twilio when that happened
@@ -190,7 +194,7 @@ class Playback:
         """`agentSpeaking` on or off."""
         self._speakers_seen = True
         self.state = PLAYBACK[self.state, Sound.ON if on else Sound.OFF]
-        self._just_cut = []
+        self._just_cut, self._expects_twin = [], False
         if on:
             self._on_at = now
             self._greeting_sounds = not self.speeches and self.greeting is None
@@ -204,10 +208,10 @@ class Playback:
             self._first_report()
         self.state = PLAYBACK[self.state, Sound.PLAYED]
         wanted = squeeze(value)
-        if not wanted or self._is_twin(f"interrupt:{wanted}", now):
+        if not wanted or self._is_twin(f"interrupt:{wanted}", now) or self._is_fragment_again(wanted, now):
             return
         repeated = wanted == self._last_report[0]
-        self._last_report = (wanted, now)
+        self._last_report, self._expects_twin = (wanted, now), not wanted.endswith(_SEGMENT_ENDS)
         if self._greeting_sounds and self.greeting is None:
             self._greeted(value, now)
         elif not self._place(value, wanted, now, repeated):
@@ -321,6 +325,7 @@ class Playback:
         elif not told:
             self._account_for(fragment, now, cutting)
         self._cut(cutting, now, before)
+        self._expects_twin = False
         if not told:
             self._last_report = (f"interrupt:{wanted}", now)
         return cutting
@@ -328,7 +333,11 @@ class Playback:
     def _is_twin(self, report: str, now: float) -> bool:
         """True when the other of tokensPlayed and interrupt has just told the same."""
         text, at = self._last_report
-        return text == report and now - at <= _SAME_REPORT_SECONDS
+        return text == report and now - at <= (_LATE_TWIN_SECONDS if self._expects_twin else _SAME_REPORT_SECONDS)
+
+    def _is_fragment_again(self, wanted: str, now: float) -> bool:
+        """A cut comes once: the same fragment again, before its interrupt, is a duplicate of the frame."""
+        return self._expects_twin and self._is_twin(wanted, now)
 
     def _account_for(self, fragment: str, now: float, cutting: Sequence[Speech]) -> None:
         if self._greeting_sounds:

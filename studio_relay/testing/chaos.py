@@ -5,9 +5,11 @@ The same seed is the same call. What a call must never do is checked here as far
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from studio_relay.testing.attributes import RelayAttributes
 from studio_relay.testing.clock import Clock
@@ -17,6 +19,7 @@ from studio_relay.testing.rates import DrawnRates
 from studio_relay.testing.relay import Line, ScriptedCaller, ScriptedRelay, Session
 from studio_relay.testing.script import DropSocket, HangUp, Press, Say, Script, Silence, Step, TalkOver
 from studio_relay.testing.session import CUT_BY_END
+from studio_relay.testing.twilio import OnEvent, ignore_event
 
 PHRASES = (
     "Hello?",
@@ -64,10 +67,11 @@ class ChaosCall:
 
 @dataclass(frozen=True, kw_only=True)
 class ChaosReport:
-    """What came of a chaos call, as seen from Twilio's end."""
+    """What came of a chaos call, as seen from Twilio's end. `delivered` are the frames that reached the server."""
 
     chaos: ChaosCall
     sessions: Sequence[Session]
+    delivered: Sequence[Sequence[str]] = ()
 
     @property
     def problems(self) -> list[str]:
@@ -82,43 +86,49 @@ class ChaosReport:
         return found
 
     @property
-    def cut_goodbyes(self) -> int:
-        """How many sessions ended before the caller had heard the last word."""
-        return sum(lesson.startswith(CUT_BY_END) for session in self.sessions for lesson in session.lessons)
+    def cut_goodbyes(self) -> list[str]:
+        """The ids of the sessions that ended before the caller had heard the last word."""
+        return [
+            session.call.end.session_id
+            for session in self.sessions
+            if session.call and any(lesson.startswith(CUT_BY_END) for lesson in session.lessons)
+        ]
 
     @property
-    def told(self) -> str:
-        """What the server was told had been played, over all sessions; nothing in widget mode."""
-        return "".join(_told(session) for session in self.sessions)
+    def set_up(self) -> list[str]:
+        """The ids of the sessions whose `setup` reached the server."""
+        return [frame["sessionId"] for frame in self._frames() if frame["type"] == "setup"]
 
     @property
     def heard(self) -> str:
-        """What the caller heard of the agent, over all sessions."""
-        return " ".join(session.call.heard() for session in self.sessions if session.call)
+        """What the caller heard of the server's words (not of the greeting), over all sessions."""
+        spoken = [item for s in self.sessions if s.call for item in s.call.end.playback.utterances]
+        return " ".join(item.heard for item in spoken if item.kind == "speech")
+
+    def _frames(self) -> Iterator[dict[str, Any]]:
+        return (json.loads(text) for texts in self.delivered for text in texts)
 
 
-async def run_chaos(line: Line, url: str, chaos: ChaosCall) -> ChaosReport:
-    """Make the call over `line` (its rates are replaced by drawn ones); reconnects as its action URL asks."""
-    clock = Clock()
-    caller = ScriptedCaller(chaos.script, clock)
+async def run_chaos(
+    line: Line, url: str, chaos: ChaosCall, *, speed: float = 1.0, on_event: OnEvent = ignore_event
+) -> ChaosReport:
+    """Make the call over `line` (its rates are replaced by drawn ones); a lost session is tried again, twice."""
+    clock = Clock(speed=speed)
+    caller = ScriptedCaller(chaos.script, clock, on_event=on_event)
+    transport = FaultyTransport(line.transport, chaos.plan, speed=speed)
     troubled = replace(
         line,
-        transport=FaultyTransport(line.transport, chaos.plan),
+        transport=transport,
         rates=DrawnRates(chaos.seed),
         seed=("chaos", chaos.seed) if line.seed is None else line.seed,
     )
-    relay = ScriptedRelay(caller, troubled)
+    relay = ScriptedRelay(caller, troubled, on_event=on_event)
     identity = Identity.fresh(chaos.seed)
     for _ in range(RELAYS_A_CALL):
         session = await relay.connect(replace(chaos.attributes, url=url), identity)
         if session.outcome.status != "failed" or caller.step is None:
             break
-    return ChaosReport(chaos=chaos, sessions=relay.sessions)
-
-
-def _told(session: Session) -> str:
-    frames = [line.get("frame", {}) for line in session.call.log if line["dir"] == "in"] if session.call else []
-    return "".join(frame["value"] for frame in frames if frame.get("name") == "tokensPlayed")
+    return ChaosReport(chaos=chaos, sessions=relay.sessions, delivered=transport.delivered)
 
 
 def _steps(draw: random.Random) -> tuple[Step, ...]:

@@ -122,11 +122,13 @@ def fault_plans(*, kinds: tuple[FaultKind, ...] = KINDS) -> SearchStrategy[Fault
 class FaultyTransport:
     """A transport over which the plan's faults happen, counted anew on each socket; drops happen once.
 
-    `speed` is that of the call: its milliseconds are those of the faults.
+    `speed` is that of the call: its milliseconds are those of the faults. `delivered` holds, for each socket, the
+    frames that reached the server, without duplicates and junk: what is on its way when a socket is gone is lost.
     """
 
     def __init__(self, transport: Transport, plan: FaultPlan, *, speed: float = 1.0) -> None:
         self._transport = transport
+        self.delivered: list[list[str]] = []
         self._plan = plan
         self._speed = speed
         self._dropped = False
@@ -136,8 +138,10 @@ class FaultyTransport:
         plan = self._plan
         if self._dropped:
             plan = FaultPlan(tuple(fault for fault in plan.faults if fault.kind != "drop"))
+        socket = await self._transport.connect(url, headers)
         self._dropped = True
-        return _FaultySocket(await self._transport.connect(url, headers), plan, Clock(speed=self._speed))
+        self.delivered.append([])
+        return _FaultySocket(socket, plan, Clock(speed=self._speed), self.delivered[-1])
 
     async def request(
         self,
@@ -159,8 +163,9 @@ class FaultyTransport:
 class _FaultySocket:
     """One socket with faults; a pump sends each frame when it is due."""
 
-    def __init__(self, socket: Socket, plan: FaultPlan, clock: Clock) -> None:
+    def __init__(self, socket: Socket, plan: FaultPlan, clock: Clock, delivered: list[str]) -> None:
         self._socket = socket
+        self._delivered = delivered
         self._plan = plan
         self._clock = clock
         self._sent = 0
@@ -168,39 +173,42 @@ class _FaultySocket:
         self._free_ms = 0
         self._setup = ""
         self._lost = False
-        self._queue: asyncio.Queue[tuple[int, str | None]] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[int, str | None, bool]] = asyncio.Queue()
         self._pump = asyncio.create_task(self._send_all())
 
     async def send_text(self, text: str) -> None:
         self._setup = self._setup or text
         number, self._sent = self._sent, self._sent + 1
-        for line in self._lines(number, text):
+        self._put(number, text, own=True)
+        for line in self._extra(number, text):
             self._put(number, line)
         if any(fault.frame == number for fault in self._plan.of("drop")):
             self._put(number, None)
 
-    def _lines(self, number: int, text: str) -> list[str]:
-        lines = [text]
+    def _extra(self, number: int, text: str) -> list[str]:
+        lines: list[str] = []
         for fault in self._plan.faults:
             if fault.frame == number:
                 extra = {"duplicate": text, "junk": fault.text, "second-setup": self._setup}.get(fault.kind)
                 lines += [] if extra is None else [extra]
         return lines
 
-    def _put(self, number: int, line: str | None) -> None:
+    def _put(self, number: int, line: str | None, *, own: bool = False) -> None:
         delay = sum(fault.ms for fault in self._plan.of("late") if fault.frame == number)
         self._free_ms = max(self._free_ms, self._clock.now_ms() + delay)
-        self._queue.put_nowait((self._free_ms, line))
+        self._queue.put_nowait((self._free_ms, line, own))
 
     async def _send_all(self) -> None:
         while True:
-            due, line = await self._queue.get()
+            due, line, own = await self._queue.get()
             await self._clock.sleep_ms(due - self._clock.now_ms())
             if line is None:
                 self._lost = True
                 await self._socket.abort()
                 return
             await self._socket.send_text(line)
+            if own:
+                self._delivered.append(line)
 
     async def receive(self) -> str | bytes | Closed:
         frame = await self._socket.receive()

@@ -156,6 +156,16 @@ def test_a_report_behind_an_interrupt_that_told_nothing_still_counts() -> None:
     assert call.heard == [("Your parcel left the depot this morning. It will", LONG)]
 
 
+def test_a_fragment_reported_twice_counts_once_where_the_network_holds_up_the_second() -> None:
+    call = Call()
+    call.say(1.0, "Yes, you are right.")
+    call.say(1.1, "Yes, you are right.")
+    call.on(1.3)
+    call.played(2.0, "Yes, you", "Yes, you")  # and a duplicated frame
+    call.interrupt(3.4, "Yes, you")
+    assert [text for text, _ in call.heard] == ["Yes, you", ""]
+
+
 def test_words_that_were_on_their_way_when_the_rest_was_cut_are_heard_all_the_same() -> None:
     call = Call()
     call.say(1.0, "Press zero for a person, ", "or tell me how I can help.", answers=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -12,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 
 from studio_relay import hookimpl
 from studio_relay.testing import AsgiTransport, Line, run_virtual
-from studio_relay.testing.chaos import ChaosCall, ChaosReport, run_chaos
+from studio_relay.testing.chaos import ChaosCall, run_chaos
 from studio_relay.testing.faults import Fault, FaultPlan, fault_plans
-from studio_relay.testing.pytest_plugin import AUTH_TOKEN, SOCKET_URL, make_app
+from studio_relay.testing.pytest_plugin import SOCKET_URL
+from studio_relay.testing.witness import play_chaos
 
 
 class Talker:
@@ -39,81 +39,59 @@ class Talker:
         return f"Key {dtmf.digit}."
 
 
-class Witness:
-    """Remembers how sessions ended, and what the server thinks was heard."""
+@pytest.mark.parametrize("seed", range(50))
+def test_whatever_happens_the_server_keeps_the_rules(seed: int) -> None:
+    assert play_chaos(Talker(), ChaosCall.from_seed(seed)).problems == []
 
-    def __init__(self) -> None:
-        self.ends: list[str] = []
-        self.transcript: list[Any] = []
+
+@pytest.mark.parametrize("seed", range(50))
+def test_the_front_desk_keeps_them_too(seed: int) -> None:
+    desk = pytest.importorskip("studio_relay_front_desk", reason="plugins/studio-relay-front-desk is not installed")
+    testimony = play_chaos(desk.FrontDesk(), ChaosCall.from_seed(seed))
+    assert testimony.problems == []
+    assert testimony.witness.ends
+
+
+def test_in_widget_mode_nearly_all_words_are_right() -> None:
+    counts = [play_chaos(Talker(), ChaosCall.from_seed(seed, mode="widget", faults=False)).words for seed in range(30)]
+    right, all_of_them = (sum(column) for column in zip(*counts, strict=True))
+    assert all_of_them > 500
+    assert right >= 0.97 * all_of_them
+
+
+def test_a_goodbye_is_not_cut_by_the_interrupt_of_the_key_that_asked_for_it() -> None:
+    desk = pytest.importorskip("studio_relay_front_desk", reason="plugins/studio-relay-front-desk is not installed")
+    testimony = play_chaos(desk.FrontDesk(), ChaosCall.from_seed(40, mode="full", faults=False))
+    assert testimony.problems == []
+    assert testimony.report.cut_goodbyes == []
+
+
+class Hasty(Talker):
+    """Breaks rules: ends without waiting, speaks behind the end."""
 
     @hookimpl
-    def on_end(self, call: Any) -> None:
-        self.ends.append(call.session_id)
-        self.transcript = list(call.transcript)
+    def on_setup(self, call: Any) -> None:
+        call._line.session.end()  # past everything that waits
+        raise RuntimeError("on purpose")
 
 
-def play(chaos: ChaosCall, agent: Any = Talker) -> tuple[ChaosReport, Witness]:
-    """One chaos call; whatever the server raised is raised here."""
-    witness = Witness()
-    app = make_app(agent(), extensions=(witness,))
-
-    async def main() -> ChaosReport:
-        async with AsgiTransport(app) as transport:
-            report = await run_chaos(Line(transport=transport, auth_token=AUTH_TOKEN), SOCKET_URL, chaos)
-        assert transport.failures == []
-        return report
-
-    return run_virtual(main()), witness
-
-
-def lasting(report: ChaosReport) -> list[str]:
-    """The sessions whose socket was open for more than an instant."""
-    calls = [session.call for session in report.sessions if session.call and session.call.setup_ms is not None]
-    closed = {call.end.session_id: [line["ms"] for line in call.log if line["dir"] == "close"] for call in calls}
-    return [name for name, times in closed.items() if times and times[-1] > 0]
-
-
-def squeeze(text: str) -> str:
-    return "".join(text.split())
-
-
-@pytest.mark.parametrize("seed", range(50))
-def test_whatever_happens_the_server_keeps_the_rules(seed: int, caplog: pytest.LogCaptureFixture) -> None:
-    report, witness = play(ChaosCall.from_seed(seed))
-    assert report.problems == []
-    assert len(set(witness.ends)) == len(witness.ends)
-    assert set(lasting(report)) <= set(witness.ends)
-    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
-
-
-@pytest.mark.parametrize("seed", range(50))
-def test_the_front_desk_keeps_them_too(seed: int, caplog: pytest.LogCaptureFixture) -> None:
-    desk = pytest.importorskip("studio_relay_front_desk", reason="plugins/studio-relay-front-desk is not installed")
-    report, witness = play(ChaosCall.from_seed(seed), desk.FrontDesk)
-    assert report.problems == []
-    assert len(set(witness.ends)) == len(witness.ends)
-    assert set(lasting(report)) <= set(witness.ends)
-    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_with_events_the_server_knows_what_was_heard(seed: int) -> None:
-    report, witness = play(ChaosCall.from_seed(seed, mode="full", faults=False))
-    heard = squeeze("".join(turn.text for turn in witness.transcript if turn.who == "agent"))
-    assert heard == squeeze(report.told)
-    assert report.cut_goodbyes == 0
+def test_an_agent_that_fails_is_found_out() -> None:
+    problems = play_chaos(Hasty(), ChaosCall.from_seed(1, mode="full", faults=False)).problems
+    assert any("on purpose" in problem or "on_setup" in problem for problem in problems)
 
 
 def test_the_same_seed_is_the_same_call() -> None:
-    logs = [[session.call.log for session in play(ChaosCall.from_seed(7))[0].sessions if session.call] for _ in "ab"]
+    logs = [
+        [session.call.log for session in play_chaos(Talker(), ChaosCall.from_seed(7)).report.sessions if session.call]
+        for _ in "ab"
+    ]
     assert logs[0] == logs[1]
 
 
 @given(plan=fault_plans())
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_faults(plan: FaultPlan) -> None:
-    report, _ = play(replace(ChaosCall.from_seed(3, mode="full"), plan=plan))
-    assert report.problems == []
+    assert play_chaos(Talker(), replace(ChaosCall.from_seed(3, mode="full"), plan=plan)).problems == []
 
 
 def test_a_plan_shrinks_to_the_fault_that_matters() -> None:
