@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "demo": "demo",
     "serve": "serve",
     "call": "call",
+    "doctor": "doctor",
     "plugins": "plugins",
     "flow": "flow",
 }
