@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +43,7 @@ from studio_relay.replies import CURRENT, Reply
 from studio_relay.settings import PluginSettings
 from studio_relay.store import SessionStore
 from studio_relay.story import Observer, Story
+from studio_relay.ticket import without_ticket
 from studio_relay.voice import Voice, WrappedVoice, Writer
 from studio_relay.watching import Audience, Watcher, log_failure
 from studio_relay.wrapping import Chain
@@ -96,7 +97,7 @@ class Conversation:
             )
         )
         self.call: Call | None = None
-        self.admit: Callable[[Setup], str | None] = lambda setup: None
+        self.admit: Callable[[Setup], Awaitable[str | None]] = _anybody  # why a session is refused, or None
         self.writer: Writer | None = None  # sends what session.next_text() holds
         self.on_refusal: Callable[[str], None] = lambda why: None  # the session must be turned away
         self.reason: Reason | None = None  # why it ends, where that is our doing
@@ -174,18 +175,21 @@ class Conversation:
 
     def _admit(self, event: Started) -> None:
         self.story.began(self._loop.time())
-        refusal = self.admit(event.setup)
-        if refusal is not None:
-            self.reason = "refused"
-            log.warning("session refused: %s", refusal)
-            # No agent hears of a session that may be forged; those who watch do, at its end.
-            self._audience = self._gather_audience()
-            self.call = Call(self, event.setup, agent="")
-            self.on_refusal(refusal)
-            return
-        self._starting = self._spawn(self._start(event.setup), "start")
+        self._starting = self._spawn(self._begin(without_ticket(event.setup), self.admit(event.setup)), "start")
 
     # ------------------------------------------------------------------------------- the start
+
+    async def _begin(self, setup: Setup, admission: Awaitable[str | None]) -> None:
+        refusal = await admission
+        if refusal is None:
+            await self._start(setup)
+            return
+        self.reason = "refused"
+        log.warning("session refused: %s", refusal)
+        # No agent hears of a session that may be forged; those who watch do, at its end.
+        self._audience = self._gather_audience()
+        self.call = Call(self, setup, agent="")
+        self.on_refusal(refusal)
 
     async def _start(self, setup: Setup) -> None:
         await self._await_predecessor()
@@ -708,6 +712,11 @@ class Conversation:
         self._own_tasks.add(task)
         task.add_done_callback(self._own_tasks.discard)
         return task
+
+
+async def _anybody(setup: Setup) -> str | None:
+    """Where nobody checks who calls."""
+    return None
 
 
 def _plain(message: Outgoing | Raw) -> str | Outgoing | Raw:

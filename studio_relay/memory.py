@@ -41,7 +41,7 @@ class Memory:
                 kept = await store.get(call_sid)
             return cls() if kept is None else cls._from(kept)
         except Exception as error:
-            log.error("the store could not be read; the call starts without its history: %s", _fault(error))
+            log.error("the store could not be read; the call starts without its history: %s", store_fault(error))
             return cls()
 
     @classmethod
@@ -78,11 +78,11 @@ class Memory:
             async with asyncio.timeout(_STORE_SECONDS):
                 await store.put(call.call_sid, value, ENDED_SECONDS if ended else LIVE_SECONDS)
         except Exception as error:
-            log.error("the conversation could not be stored; the call goes on: %s", _fault(error))
+            log.error("the conversation could not be stored; the call goes on: %s", store_fault(error))
 
 
-def _fault(error: Exception) -> str:
-    """A strange store's own words may hold what callers said."""
+def store_fault(error: Exception) -> str:
+    """What a store's failure may be called in a log: a strange store's own words may hold what callers said."""
     if isinstance(error, StoreError):
         return str(error)
-    return f"no answer within {_STORE_SECONDS:g} s" if isinstance(error, TimeoutError) else type(error).__name__
+    return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__

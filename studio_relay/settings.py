@@ -49,6 +49,18 @@ APOLOGIES: Mapping[str, str] = MappingProxyType(
 )
 """What a caller hears when an agent fails, by primary language subtag, unless a setting says otherwise."""
 
+FAREWELLS: Mapping[str, str] = MappingProxyType(
+    {
+        "en": "I'm sorry, something went wrong on our side. Please call again later.",
+        "es": "Lo siento, algo ha fallado por nuestra parte. Por favor, llame más tarde.",
+        "fr": "Je suis désolé, nous avons un problème technique. Veuillez rappeler plus tard.",
+        "de": "Entschuldigung, bei uns ist etwas schiefgegangen. Bitte rufen Sie später noch einmal an.",
+        "pt": "Desculpe, algo deu errado do nosso lado. Por favor, ligue mais tarde.",
+        "it": "Mi dispiace, qualcosa è andato storto. La preghiamo di richiamare più tardi.",
+    }
+)
+"""The same where nobody is left to go on with the call."""
+
 
 # --- kinds of values --------------------------------------------------------------------------------------
 
@@ -233,10 +245,17 @@ class PluginSettings(Limits):
 
     def apology_for(self, language: str | None) -> str:
         """The sentence for a BCP-47 tag: own text for the tag, for its language, for all; else the built-in one."""
+        return self._sentence(language, APOLOGIES)
+
+    def farewell_for(self, language: str | None) -> str:
+        """The same before the call is hung up, where the built-in sentence must not ask anybody to hold on."""
+        return self._sentence(language, FAREWELLS)
+
+    def _sentence(self, language: str | None, built_in: Mapping[str, str]) -> str:
         tag = _tag(language or "en")
         primary = tag.partition("-")[0]
         own = self.apologies.get(tag) or self.apologies.get(primary) or self.apology
-        return own or APOLOGIES.get(primary, APOLOGIES["en"])
+        return own or built_in.get(primary, built_in["en"])
 
 
 class Settings(PluginSettings, BaseSettings):

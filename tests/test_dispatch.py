@@ -1592,7 +1592,11 @@ async def test_a_refused_session_is_told_to_those_who_watch_and_to_no_agent(talk
             raise AssertionError("no session began")
 
     line = talk(Answering(), Watching())
-    line.conversation.admit = lambda setup: "it is forged"
+
+    async def forged(setup: Any) -> str:
+        return "it is forged"
+
+    line.conversation.admit = forged
     await line.setup()
     await line.close(1008)
     assert ends == [(line.conversation.call.call_sid, "refused")]

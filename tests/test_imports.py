@@ -38,10 +38,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "voice": {"errors", "protocol", "hooks", "plugins", "wrapping"},
     "replies": {"errors", "hooks", "plugins", "voice"},
     "floor": {"replies"},
+    "ticket": {"protocol"},
     "memory": {"errors", "protocol", "call", "store"},
     "dispatch": {
         "errors", "protocol", "call", "floor", "handoff", "listening", "memory", "plugins", "hooks", "replies", "settings", "store",
-        "voice", "watching", "wrapping", "log", "story",
+        "ticket", "voice", "watching", "wrapping", "log", "story",
     },
     "registry": {"errors", "protocol", "call", "dispatch"},
     "testing": {"*"},

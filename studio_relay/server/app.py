@@ -14,10 +14,13 @@ from studio_relay.hooks import call_hook, within
 from studio_relay.plugins import Plugin, Plugins, load_plugins
 from studio_relay.recording import Recorder, SessionRecording
 from studio_relay.registry import Registry
+from studio_relay.server.callbacks import add_callback_routes
 from studio_relay.server.connection import Connection
 from studio_relay.server.insecure import insecure_refusal
 from studio_relay.server.scraping import add_metrics_route, observer_for
 from studio_relay.server.signature import SignedRequest, check_upgrade
+from studio_relay.server.tickets import Tickets
+from studio_relay.server.voice import add_voice_routes
 from studio_relay.server.websocket import SCOPE_KEY, RelayConnection, Socket
 from studio_relay.settings import Settings, load_settings
 from studio_relay.store import SessionStore, open_store
@@ -46,6 +49,7 @@ class Relay:
         self.store = store
         self.registry = Registry(account_sid=settings.account_sid)
         self.draining = False
+        self.tickets = Tickets(settings.signing_tokens, store, required=settings.require_ticket)
         self.observer = observer_for(settings)
         self.desk = Dispatcher(
             plugins=plugins,
@@ -55,7 +59,7 @@ class Relay:
             observer=self.observer,
         )
         self._watchdog: Watchdog | None = None
-        self._recorder = _recorder(settings)
+        self.recorder = _recorder(settings)
 
     @property
     def ready(self) -> bool:
@@ -82,17 +86,17 @@ class Relay:
                 await self._run(plugin, "on_shutdown")
             except PluginError as error:
                 log.error("%s", error)
-        if self._recorder is not None:
-            await self._recorder.close()
+        if self.recorder is not None:
+            await self.recorder.close()
         await self.store.close()
         if self._watchdog is not None:
             self._watchdog.stop()
 
     def recording(self, scope: Any) -> SessionRecording | None:
         """The recording of a socket that is being accepted, if recordings are made."""
-        if self._recorder is None:
+        if self.recorder is None:
             return None
-        return self._recorder.open_session(SignedRequest.from_scope(scope).headers, path=scope["path"])
+        return self.recorder.open_session(SignedRequest.from_scope(scope).headers, path=scope["path"])
 
     def refusal(self, scope: Any) -> tuple[int, str] | None:
         """Why an upgrade is not accepted: the HTTP status and the operator's words; None when it is."""
@@ -185,6 +189,8 @@ def _add_routes(app: Quart, relay: Relay) -> None:
     app.add_websocket("/relay/<agent>", "relay_agent", serve)
     app.add_url_rule("/health", "health", health)
     app.add_url_rule("/ready", "ready", ready)
+    add_voice_routes(app, relay)
+    add_callback_routes(app, relay)
     add_metrics_route(app, relay.observer, relay.settings)
 
 
@@ -202,7 +208,8 @@ async def serve_socket(relay: Relay, agent_name: str | None) -> Response | None:
         log.warning("upgrade of %s refused with %d: %s", scope["path"][:200], status, reason)
         return Response(_PUBLIC_REASONS[status], status)
     recording = relay.recording(scope)
-    socket.serve = Connection(socket, relay.desk, relay.registry, agent=agent, recording=recording).run
+    connection = Connection(socket, relay.desk, relay.registry, agent=agent, tickets=relay.tickets, recording=recording)
+    socket.serve = connection.run
     return None
 
 

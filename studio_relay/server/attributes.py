@@ -283,7 +283,7 @@ _PER_LANGUAGE = (
     "tts_text_normalization",
     "tts_language_text_normalization",
 )
-LANGUAGE = _table({"code": Tag()}) | {name: RELAY[name] for name in _PER_LANGUAGE}
+LANGUAGE: Mapping[str, Attribute] = {**_table({"code": Tag()}), **{name: RELAY[name] for name in _PER_LANGUAGE}}
 """Attributes of `<Language>`; `code` is required."""
 
 _TAUGHT_WRONGLY = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from functools import partial
 
 from studio_relay.dispatch import Conversation, Dispatcher
@@ -18,6 +19,7 @@ from studio_relay.protocol.states import State
 from studio_relay.recording import SessionRecording
 from studio_relay.registry import Live, Registry
 from studio_relay.server.limits import FrameBudget
+from studio_relay.server.tickets import Tickets
 from studio_relay.server.websocket import Closed, Socket
 from studio_relay.server.writer import Writer
 
@@ -36,12 +38,14 @@ class Connection:
         registry: Registry,
         *,
         agent: Plugin | None,
+        tickets: Tickets,
         recording: SessionRecording | None = None,
     ) -> None:
         self._socket = socket
         self._recording = recording
         self._settings = desk.settings
         self._registry = registry
+        self._tickets = tickets
         self._loop = asyncio.get_running_loop()
         self._conversation = Conversation(desk, path_agent=agent)
         self._writer = self._conversation.writer = Writer(
@@ -115,12 +119,16 @@ class Connection:
 
     # ---------------------------------------------------------------------------- who and how long
 
-    def _admit(self, setup: Setup) -> str | None:
+    def _admit(self, setup: Setup) -> Awaitable[str | None]:
         CALL.set(setup.call_sid)
         SESSION.set(setup.session_id)
         if self._setup_timer is not None:
             self._setup_timer.cancel()
-        return self._registry.admit(self._live, setup)
+        return self._check(setup)
+
+    async def _check(self, setup: Setup) -> str | None:
+        """A forged setup must not take the place of the call's own socket, so the ticket comes first."""
+        return await self._tickets.refusal(setup) or self._registry.admit(self._live, setup)
 
     def _no_setup(self) -> None:
         seconds = self._settings.setup_timeout_seconds
