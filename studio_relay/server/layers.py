@@ -34,6 +34,9 @@ The providers too, as Twilio's defaults (of the recogniser there are two, by the
 or model that was asked for needs them.
 """
 
+DEFAULT = "default"
+"""The layer of what nobody wrote."""
+
 COLLECTIONS = ("languages", "parameters", "children", "extra")
 """What a layer may hold beside attributes: lists and mappings, or their JSON text."""
 
@@ -119,9 +122,9 @@ class _Reading:
                 self._add_value(layer, name, attribute, value)
 
     def result(self) -> RelayTwiml:
-        for name, text in self._defaults():
+        for name, value in self._defaults():
             if name not in self.values and name not in self.left_out:
-                self.values[name] = Value(text=text, layer="default")
+                self.values[name] = value
         texts = {name: value.text for name, value in self.values.items()}
         self._judge(check(texts), lambda name: self.places.get(name, name))
         self._judge_languages(texts)
@@ -143,16 +146,20 @@ class _Reading:
             place = f"{self.places['languages']}[{number}]."
             self._judge(check(inherited | language, language=True), place.__add__)
 
-    def _defaults(self) -> Iterator[tuple[str, str]]:
+    def _defaults(self) -> Iterator[tuple[str, Value]]:
         """Not a greeting's attributes without a greeting, and the providers that fit what was asked for."""
         for name, text in DEFAULTS.items():
             if name != "welcome_greeting_interruptible" or "welcome_greeting" in self.values:
-                yield name, text
+                yield name, Value(text=text, layer=DEFAULT)
         voice, model = self.values.get("voice"), self.values.get("speech_model")
         speaker = voice_provider(voice.text) if voice else "ElevenLabs"
         if speaker is not None:
-            yield "tts_provider", speaker
-        yield "transcription_provider", (model_provider(model.text) if model else None) or "Deepgram"
+            yield "tts_provider", Value(text=speaker, layer=f"{DEFAULT}, for this voice" if voice else DEFAULT)
+        owner = model_provider(model.text) if model else None
+        yield (
+            "transcription_provider",
+            Value(text=owner or "Deepgram", layer=f"{DEFAULT}, for this model" if owner else DEFAULT),
+        )
 
     def _add_value(self, layer: Layer, name: str, attribute: Attribute, value: Any) -> None:
         self.left_out.discard(attribute.name)

@@ -144,5 +144,10 @@ class Visit:
 
 def is_way_home(url: str, account_sid: str | None) -> bool:
     """Whether `url` is the webhook of a flow of this account: a call is sent nowhere else."""
+    return account_sid is not None and account_of(url) == account_sid
+
+
+def account_of(url: str) -> str | None:
+    """The account that the webhook of a flow belongs to; None for any other URL."""
     found = _HOME.fullmatch(url)
-    return found is not None and account_sid is not None and found[1] == account_sid
+    return found[1] if found else None

@@ -13,7 +13,7 @@ from quart import Quart, Response
 from studio_relay.errors import SettingsError, TwimlError
 from studio_relay.plugins import Plugin
 from studio_relay.server.answers import Answer, apology, redirect
-from studio_relay.server.layers import Layer, layers, resolve, server_layer
+from studio_relay.server.layers import DEFAULT, Layer, layers, resolve, server_layer
 from studio_relay.server.twiml import RelayTwiml
 from studio_relay.server.visit import Recovery, Visit
 from studio_relay.server.webhook import MAX_BODY_BYTES, Webhook, respond
@@ -99,7 +99,7 @@ def with_parameters(twiml: RelayTwiml, visit: Visit) -> RelayTwiml:
     for name, text in visit.parameters.items():
         twiml = twiml.with_parameter(name, text, layer="query")
     language = twiml.values.get("language")
-    if language is not None and language.layer != "default" and "language" not in twiml.parameters:
+    if language is not None and language.layer != DEFAULT and "language" not in twiml.parameters:
         twiml = twiml.with_parameter("language", language.text, layer=language.layer)
     return twiml
 
