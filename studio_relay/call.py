@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from studio_relay.protocol.messages import Dialect, Language, Outgoing, Play, Prompt, Raw, SendDigits, Setup, Text
@@ -25,7 +25,7 @@ class SessionEnd:
 
     reason: Reason
     close_code: int | None = None
-    handoff: Mapping[str, Any] | None = None
+    handoff: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 class Line(Protocol):

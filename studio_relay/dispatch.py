@@ -255,7 +255,7 @@ class Conversation:
                 self._audience.all("on_error", call=call, message=event.error)
             case UnknownReceived():
                 if event.first:
-                    log.info("message of an unknown type passed on: %.100s", event.message.type)
+                    log.info("message of an unknown type passed on: %s", _type_name(event.message.type))
                 self._audience.all("on_unknown", call=call, message=event.message)
             case SetupRepeated():
                 log.warning("a second setup on the same socket changed nothing")
@@ -312,8 +312,8 @@ class Conversation:
             self._opened()
 
     def _errored(self, event: ErrorReported) -> None:
-        self.story.twilio_reported(event.error.code)
-        log.warning("Twilio reports an error, code %s", event.error.code or "none")
+        code = self.story.twilio_reported(event.error.code)
+        log.warning("Twilio reports an error, code %s", code)
         log.debug("the error in full: %.500s", event.error.description)
         if event.in_a_row >= _ERRORS_ALLOWED and self._ending is None:
             log.error("Twilio refused %d frames in a row; the session is ended", event.in_a_row)
@@ -717,6 +717,11 @@ class Conversation:
 async def _anybody(setup: Setup) -> str | None:
     """Where nobody checks who calls."""
     return None
+
+
+def _type_name(name: str) -> str:
+    """The type of a message if it looks like one: nothing else that Twilio passes on may reach the log."""
+    return name if len(name) <= 40 and name.replace("_", "").replace("-", "").isalpha() else "(not a name)"
 
 
 def _plain(message: Outgoing | Raw) -> str | Outgoing | Raw:

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticSerializationError
+from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from studio_relay.errors import HandoffError
 
@@ -135,7 +135,8 @@ def _check_members(members: Mapping[str, Any]) -> None:
     code = members.get("reasonCode")
     if not isinstance(code, str) or not REASON_CODE.fullmatch(code):
         raise HandoffError(
-            f"handoff.reasonCode: expected text that matches {REASON_CODE.pattern}, found {code!r}. Nothing was sent."
+            f"handoff.reasonCode: expected text that matches {REASON_CODE.pattern}, found {_shape(code)}. "
+            "Nothing was sent."
         )
     for name, value in members.items():
         if not isinstance(value, str | int | float | bool):
@@ -179,9 +180,18 @@ def _explain(error: ValidationError, model: type[Handoff]) -> str:
     faults = []
     for fault in error.errors(include_url=False, include_input=False):
         where = ".".join(str(part) for part in fault["loc"]) or "handoff"
-        faults.append(f"{where}: {fault['msg']}")
+        faults.append(f"{where}: {said_of(fault)}")
     allowed = ", ".join(field.alias or name for name, field in model.model_fields.items())
     return f"handoff does not fit {model.__name__} ({allowed}): {'; '.join(faults)}. Nothing was sent."
+
+
+def said_of(fault: ErrorDetails) -> str:
+    """What pydantic says of a value. A validator's own words may repeat the value, and it may be a caller's."""
+    return "its own validator refuses it" if fault["type"] in ("value_error", "assertion_error") else fault["msg"]
+
+
+def _shape(value: object) -> str:
+    return f"another text of {len(value)} characters" if isinstance(value, str) else type(value).__name__
 
 
 class OpenHandoff(Handoff):

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from studio_relay import hookspecs
 from studio_relay.errors import HandoffError, PluginError
-from studio_relay.handoff import Handoff, check_codes, reason_codes
+from studio_relay.handoff import Handoff, check_codes, reason_codes, said_of
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Plugin:
         try:
             model.model_validate(dict(parameters))
         except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {said_of(fault)}" for fault in error.errors())
             log.warning("the custom parameters do not fit agent %s: %s", self.name, faults)
 
     @property

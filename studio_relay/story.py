@@ -106,11 +106,12 @@ class Story:
         self.hook_failures[name] = self.hook_failures.get(name, 0) + 1
         self._observer.hook_failed(plugin, hook)
 
-    def twilio_reported(self, code: int | None) -> None:
-        """Twilio sent an `error` message."""
+    def twilio_reported(self, code: int | None) -> str:
+        """Twilio sent an `error` message; returns the code as it may be shown."""
         name = str(code) if code in _CODES else "other" if code else "none"
         self.twilio_errors[name] = self.twilio_errors.get(name, 0) + 1
         self._observer.twilio_reported(name)
+        return name
 
     def left(self, now: float) -> None:
         """`end` goes out: who still waited for an answer waits no longer for ours."""

@@ -19,6 +19,7 @@ from studio_relay.story import Story
 log = logging.getLogger(__name__)
 
 _FAILURES_ALLOWED = 3
+_PACKAGE = PurePath(__file__).parent
 
 
 class Watcher:
@@ -129,13 +130,20 @@ def log_failure(hook: Hook, error: BaseException) -> tuple[str, str]:
     The words of a stranger's exception may be a caller's: debug level only.
     """
     blamed = (error.plugin, error.hook) if isinstance(error, PluginError) and error.plugin else (hook.plugin, hook.name)
-    what = str(error) if isinstance(error, RelayError) else f"{type(error).__name__} {_place(error)}"
+    what = str(error) if _is_ours(error) else f"{type(error).__name__} {place_of(error)}"
     log.error("plugin %s failed in %s: %s", *blamed, what)
     log.debug("the failure of plugin %s in full", blamed[0], exc_info=error)
     return blamed
 
 
-def _place(error: BaseException) -> str:
+def _is_ours(error: BaseException) -> bool:
+    """Whether it was raised in this package, whose messages hold no word of a caller."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, RelayError) and (not frames or PurePath(frames[-1].filename).is_relative_to(_PACKAGE))
+
+
+def place_of(error: BaseException) -> str:
+    """Where an error was raised: file, line and function; not what it says."""
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return "(set STUDIO_RELAY_LOG_LEVEL=debug for its words)"

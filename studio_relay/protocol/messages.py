@@ -30,10 +30,16 @@ _URL_ADVICE = "for example https://media.example.com/hold.mp3"
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A frame from Twilio. `raw` is the whole JSON object, fields unknown to us included."""
+    """A frame from Twilio. `raw` is the whole JSON object, fields unknown to us included.
+
+    Its repr shows nothing of it: numbers and words must not reach a log by way of a traceback.
+    """
 
     type: str
     raw: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"
 
 
 class Setup(Message, frozen=True, kw_only=True):
@@ -97,7 +103,10 @@ class Unknown(Message, frozen=True, kw_only=True):
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", rename="camel"):
-    """A frame to Twilio. Only declared fields are ever sent."""
+    """A frame to Twilio. Only declared fields are ever sent, and none is shown in its repr."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"
 
 
 class Text(Outgoing, frozen=True, kw_only=True, tag="text", omit_defaults=True, rename="camel"):
@@ -142,6 +151,9 @@ class Raw(msgspec.Struct, frozen=True):
     """A frame the protocol reference does not describe; see `SessionOptions.allow_raw`. Unverified by nature."""
 
     message: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return "Raw(...)"
 
 
 def _plain(value: Any) -> Any:

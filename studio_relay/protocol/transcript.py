@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from studio_relay.protocol.estimate import squeeze
@@ -19,13 +19,14 @@ class Turn:
 
     `text` is what was heard, `sent` what was sent when that is more, `digits` keys or tones. `at_ms` counts
     from the first setup of the call. `estimated` marks an agent turn whose heard part Twilio did not report.
+    The repr shows no word and no key.
     """
 
     who: Literal["agent", "caller"]
-    text: str
+    text: str = field(repr=False)
     at_ms: int
-    sent: str | None = None
-    digits: str | None = None
+    sent: str | None = field(default=None, repr=False)
+    digits: str | None = field(default=None, repr=False)
     estimated: bool = False
 
 

@@ -25,7 +25,7 @@ from studio_relay.server.websocket import SCOPE_KEY, RelayConnection, Socket
 from studio_relay.settings import Settings, load_settings
 from studio_relay.store import SessionStore, open_store
 from studio_relay.watchdog import Watchdog
-from studio_relay.watching import log_failure
+from studio_relay.watching import log_failure, place_of
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,11 @@ class RelayApp(Quart):
     asgi_websocket_class = RelayConnection
 
     def log_exception(self, exception_info: Any) -> None:
-        if not isinstance(exception_info[1], RelayError):
-            super().log_exception(exception_info)
+        """A fault of ours: where it is. What it says may hold a caller's number, so that is for level debug."""
+        error = exception_info[1]
+        if not isinstance(error, RelayError):
+            log.error("a request failed: %s %s", type(error).__name__, place_of(error))
+            log.debug("the failure in full", exc_info=error)
 
 
 class Relay:

@@ -15,6 +15,9 @@ from typing import Any
 from quart import Quart
 
 from studio_relay.errors import PluginError, SettingsError
+from studio_relay.watching import place_of
+
+log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 262_144
 """Past it the host closes with 1009; `MAX_FRAME_BYTES` refuses frames long before."""
@@ -96,9 +99,16 @@ async def hosted(app: Quart, listener: socket.socket) -> AsyncIterator[None]:
 
 
 def _loop_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Stopping cancels connections that are left, and asyncio's streams (3.11) report each as a failure."""
-    if not isinstance(context.get("exception"), asyncio.CancelledError):
-        loop.default_exception_handler(context)
+    """A task that nobody waited for has failed: a plugin's, mostly. Its words may be a caller's: level debug only.
+
+    Stopping cancels connections that are left, and asyncio's streams (3.11) report each as a failure.
+    """
+    error = context.get("exception")
+    if isinstance(error, asyncio.CancelledError):
+        return
+    what = f"{type(error).__name__} {place_of(error)}" if error is not None else str(context.get("message"))
+    log.error("a background task failed: %s", what)
+    log.debug("the failure in full", exc_info=error)
 
 
 def _host_log() -> logging.Logger:
