@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
@@ -72,9 +72,10 @@ def configure(flow: Flow, stage: Stage, *, after: tuple[str, str] | None = None)
     elif found.get("type") not in _TYPES.values():
         raise FlowError(f"{flow.name}: widget {stage.name!r} is a {found.get('type')}, no relay stage. Name another.")
     good, bad = _ways_out(states, found)
-    _write(states, found, stage, stage.success or good, stage.failed or bad)
+    good, bad = stage.success or good, stage.failed or bad
+    _write(states, found, stage, good, bad)
     if stage.retry:
-        _add_retry(states, stage)
+        _add_retry(states, stage, good, bad)
     return definition
 
 
@@ -232,7 +233,7 @@ def _needed_sid(stage: Stage) -> str:
     return stage.flow_sid
 
 
-def _add_retry(states: list[dict[str, Any]], stage: Stage) -> None:
+def _add_retry(states: list[dict[str, Any]], stage: Stage, good: str | None, bad: str | None) -> None:
     """A second stage, once, without a greeting: what failed starts again, and only then goes where `failed` leads.
 
     A failed stage leaves no HandoffData, so readers see one of the two texts put together.
@@ -244,10 +245,15 @@ def _add_retry(states: list[dict[str, Any]], stage: Stage) -> None:
     second["name"] = name
     second["properties"].pop("welcome_greeting", None)
     second["properties"]["offset"] = _free_place(states, first)
-    for t in first["transitions"]:
-        if t["event"] in _BAD:
-            t["next"] = name
     states.append(second)
+    silent = {key: value for key, value in stage.attributes.items() if key != "welcome_greeting"}
+    _write(states, second, replace(stage, name=name, attributes=silent), good, bad)
+    if "url" in first["properties"]:
+        second["properties"]["url"] = first["properties"]["url"]  # of a redirect it holds the parameters too
+    for failing in (first, _state(states, f"{stage.name}_ended")):
+        for t in failing["transitions"] if failing else ():
+            if t["event"] in _BAD or (failing is not first and t["event"] == "match"):
+                t["next"] = name
     text = f"{{{{widgets.{stage.name}.HandoffData}}}}"
     pattern = re.compile(r"\{\{\s*widgets\." + re.escape(stage.name) + r"\.HandoffData\s*\}\}")
     for state in states:

@@ -185,6 +185,21 @@ async def test_the_retry_leg_resumes_once_without_a_greeting(run: Any, kit: Any,
     assert configure(flow, stage) == flow.definition
 
 
+def test_the_retry_leg_of_a_redirect_reads_its_own_status(front_desk: Flow) -> None:
+    stage = Stage(shape="redirect", server="https://relay.example.com", retry=True)
+    flow = flow_of(configure(front_desk, stage))
+    ways = {
+        name: {t.event: t.next for t in flow.widget(name).transitions}
+        for name in ("relay", "relay_ended", "relay_again", "relay_again_ended")
+    }
+    assert ways["relay"] == {"return": "relay_ended", "timeout": "relay_again", "fail": "relay_again"}
+    assert ways["relay_ended"] == {"noMatch": "has_handoff", "match": "relay_again"}
+    assert ways["relay_again"] == {"return": "relay_again_ended", "timeout": "sorry", "fail": "sorry"}
+    assert ways["relay_again_ended"] == {"noMatch": "has_handoff", "match": "sorry"}
+    assert flow.widget("relay_again_ended").text("input") == "{{widgets.relay_again.SessionStatus}}"
+    assert flow.widget("relay_again").text("url") == flow.widget("relay").text("url")
+
+
 def test_a_map_replaces_values_and_reports_what_it_did_not_meet(front_desk: Flow, tmp_path: Path) -> None:
     file = tmp_path / "dev.toml"
     file.write_text(
