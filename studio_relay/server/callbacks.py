@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -56,6 +57,7 @@ class SessionOver:
     status: str
     call_status: str
     code: str
+    message: str = field(repr=False)
     handoff: str | None = field(repr=False)
 
     @classmethod
@@ -67,6 +69,7 @@ class SessionOver:
             status=hook.text("SessionStatus").lower(),
             call_status=hook.text("CallStatus").lower(),
             code=hook.text("ErrorCode"),
+            message=hook.text("ErrorMessage"),
             handoff=hook.fields.get("HandoffData"),
         )
 
@@ -217,9 +220,10 @@ class Callbacks:
                 live.drop("Twilio reports that this session failed")
 
     def _tell(self, over: SessionOver, failure: Failure, what: str) -> None:
-        code = over.code if over.code.isascii() and over.code.isdigit() and len(over.code) < 10 else _shown(over.code)
+        code = over.code if re.fullmatch("[0-9]{0,9}", over.code) else _shown(over.code)
         log.warning("session failed, code %s: %s; %s. To do: %s", code or "none", failure.what, what, failure.advice)
+        log.debug("Twilio's words for it: %s", _shown(over.message, limit=300))
 
 
-def _shown(text: str) -> str:
-    return ascii(text[:40]) if text else "nothing"
+def _shown(text: str, *, limit: int = 40) -> str:
+    return ascii(text[:limit]) if text else "nothing"

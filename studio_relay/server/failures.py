@@ -37,7 +37,7 @@ FAILURES: Mapping[str, Failure] = {
     "64101": Failure(
         what="Twilio refuses a parameter of our TwiML",
         reaction="minimal",
-        advice="run studio-relay twiml and compare with the error message; the call is resumed without voice and model",
+        advice="run studio-relay twiml and compare with Twilio's error log; the call is resumed without voice and model",
     ),
     "64102": Failure(
         what="Twilio could not open the WebSocket",

@@ -204,19 +204,24 @@ class Reply:
 class Web:
     """Twilio's webhooks to an application: signed, unless a test says otherwise."""
 
-    def __init__(self, app: Any, *, token: str | None = TOKEN) -> None:
-        self.app = app
+    def __init__(self, server: Server, *, token: str | None = TOKEN) -> None:
+        self.server = server
+        self.app = server.app
         self.token = token
 
     async def post(self, path: str, **fields: str) -> Reply:
         """A form, as Twilio sends it; the usual fields of a call unless given."""
         return await self.form(path, list((CALL | fields).items()))
 
-    async def form(self, path: str, fields: Sequence[tuple[str, str]], **options: Any) -> Reply:
+    async def form(self, path: str, fields: Sequence[tuple[str, str]]) -> Reply:
+        """Fields in order; of one that stands twice every distinct value is signed, sorted, as Twilio does it."""
         url = path if path.startswith("http") else PUBLIC + path
-        signature = sign_request(url, dict(fields), self.token)
+        several = {name: "" for name, _ in fields}
+        for name, value in sorted(set(fields)):
+            several[name] += value if not several[name] else name + value
         kind = {"content-type": "application/x-www-form-urlencoded"}
-        return await self.raw("POST", url, urlencode(fields).encode(), headers={**kind, **signature}, **options)
+        body = urlencode(fields).encode()
+        return await self.raw("POST", url, body, headers={**kind, **sign_request(url, several, self.token)})
 
     async def get(self, path: str, **fields: str) -> Reply:
         mark = "&" if "?" in path else "?"
@@ -279,6 +284,6 @@ def web(serve: Callable[..., Server]) -> Callable[..., Web]:
 
     def make(agent: Any, *extensions: Any, **settings: Any) -> Web:
         public = {"auth_token": TOKEN, "public_url": PUBLIC, "account_sid": ACCOUNT}
-        return Web(serve(agent, *extensions, **(public | settings)).app)
+        return Web(serve(agent, *extensions, **(public | settings)))
 
     return make
