@@ -5,7 +5,8 @@ Whatever host a flow names, this server answers for it, so a flow is tested as i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from studio_relay.plugins import Plugins, assemble, load_plugins, plugin
 from studio_relay.server.app import create_app
 from studio_relay.settings import Settings
 from studio_relay.testing.asgi import AsgiTransport
-from studio_relay.testing.transport import Response, Socket
+from studio_relay.testing.transport import Closed, Response, Socket
 
 HOST = "127.0.0.1"
+FLOOD_FRAMES = 5_000
+"""So many frames within a second come from a reply that never ends: on a virtual clock time hardly passes by it."""
 STAND_IN_AGENT, RULES_AGENT = "echo", "scripted"
 
 
@@ -73,10 +76,26 @@ class OwnServer:
         self.transport = transport
         self._plugins = plugins
         self._only = only
+        self._flooded: str | None = None
 
     async def connect(self, url: str, headers: Mapping[str, str]) -> Socket:
         """Open a WebSocket; see `Transport.connect`. Raises FlowError when the URL names an agent there is not."""
-        return await self.transport.connect(f"ws://{HOST}/relay/{self._agent(url)}", headers)
+        agent = self._agent(url)
+        socket = await self.transport.connect(f"ws://{HOST}/relay/{agent}", headers)
+
+        def flooded() -> None:
+            self._flooded = agent
+
+        return _Watched(socket, flooded)
+
+    def check_flood(self) -> None:
+        """Raises FlowError, once, when an agent had to be cut off since the last time."""
+        agent, self._flooded = self._flooded, None
+        if agent is not None:
+            raise FlowError(
+                f"the agent {agent!r} never ends its reply: it sent {FLOOD_FRAMES:,} pieces within a second and "
+                "was cut off"
+            )
 
     async def request(
         self,
@@ -105,6 +124,35 @@ class OwnServer:
 
     def _relay(self, agent: str) -> Mapping[str, Any]:
         return self._plugins.agents[agent].relay
+
+
+class _Watched:
+    """A socket that is dropped when too much comes through it within a second of the loop's clock."""
+
+    def __init__(self, socket: Socket, flooded: Callable[[], None]) -> None:
+        self._socket = socket
+        self._flooded = flooded
+        self._second, self._frames = 0, 0
+
+    async def send_text(self, text: str) -> None:
+        await self._socket.send_text(text)
+
+    async def receive(self) -> str | bytes | Closed:
+        frame = await self._socket.receive()
+        second = int(asyncio.get_running_loop().time())
+        self._frames = self._frames + 1 if second == self._second else 1
+        self._second = second
+        if self._frames <= FLOOD_FRAMES or isinstance(frame, Closed):
+            return frame
+        self._flooded()
+        await self._socket.abort()
+        return Closed(code=1006)
+
+    async def close(self, code: int, reason: str = "") -> None:
+        await self._socket.close(code, reason)
+
+    async def abort(self) -> None:
+        await self._socket.abort()
 
 
 def named_agent(url: str) -> str | None:

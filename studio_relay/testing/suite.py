@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -288,7 +288,7 @@ async def run_cases(
 async def _run_case(case: Case, line: Line, call_limit: float, options: Mapping[str, Any]) -> CaseResult:
     name = case.script.path or case.script.name
     try:
-        run = await within_limit(run_flow(case.flow, case.script, line, **options), call_limit)
+        run = await run_limited(case.flow, case.script, line, call_limit=call_limit, **options)
     except RelayError as error:
         return CaseResult(case=case, fault=f"{name}: {error}")
     refusal = refusal_of(run)
@@ -303,19 +303,24 @@ def refusal_of(run: Run) -> UpgradeRefused | Unreachable | None:
     return next((call.refusal for call in calls if call.setup_ms is None and call.refusal is not None), None)
 
 
-async def within_limit(run: Awaitable[Run], seconds: float) -> Run:
-    """Await a run for at most so many seconds of the loop. Raises FlowError when the call goes on."""
-    limit = asyncio.timeout(seconds)
+async def run_limited(flow: Flow, script: Script, line: Line, *, call_limit: float, **options: Any) -> Run:
+    """`run_flow` for at most `call_limit` seconds of the loop. Raises FlowError when the agent never ends."""
+    from studio_relay.testing.own_server import OwnServer
+
+    limit = asyncio.timeout(call_limit)
     try:
         async with limit:
-            return await run
+            run = await run_flow(flow, script, line, **options)
     except TimeoutError:
         if not limit.expired():
             raise
         raise FlowError(
-            f"the call is still going on after {seconds:g} s, so the agent never ends; end the session there, "
+            f"the call is still going on after {call_limit:g} s, so the agent never ends; end the session there, "
             "let the script hang up, or raise --call-limit"
         ) from None
+    if isinstance(line.transport, OwnServer):
+        line.transport.check_flood()
+    return run
 
 
 def add_up(suite: Suite, results: Sequence[CaseResult], *, min_coverage: float = 0.0) -> SuiteResult:

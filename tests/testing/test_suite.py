@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,33 @@ async def test_several_agents_are_an_error_only_where_none_is_named(relay_enviro
         await socket.abort()
         with pytest.raises(PluginError, match="several agents are installed: one, two"):
             await server.connect("wss://a.example.com/relay", {})
+
+
+class Talker:
+    """Never comes to an end: in one reply, or again and again."""
+
+    def __init__(self, *, at_once: bool) -> None:
+        self._at_once = at_once
+
+    @hookimpl
+    async def on_setup(self, call: Any) -> AsyncIterator[str]:
+        if not self._at_once:
+            self._task = asyncio.create_task(self._go_on(call))
+        while self._at_once:
+            yield "word "
+
+    async def _go_on(self, call: Any) -> None:
+        while True:
+            call.say("I am still here.")
+            await asyncio.sleep(2)
+
+
+@pytest.mark.parametrize(
+    ("at_once", "message"), [(True, "'under-test' never ends its reply"), (False, "still going on after 120 s")]
+)
+def test_an_agent_that_never_ends(
+    folder: Path, flow_suite: Callable[..., SuiteResult], at_once: bool, message: str
+) -> None:
+    result = flow_suite(folder, agent=Talker(at_once=at_once), call_limit=120)
+    assert message in result.explain()
+    assert [one.run for one in result.results] == [None]

@@ -148,24 +148,23 @@ class _Call:
         return run
 
     async def _walk(self, line: Line, narrator: Narrator | None, *, speed: float = 1.0) -> Run:
-        from studio_relay.testing.run import run_flow
-        from studio_relay.testing.suite import within_limit
+        from studio_relay.testing.suite import run_limited
         from studio_relay.testing.twilio import ignore_event
 
         def step(step: Step) -> None:
             if narrator is not None:
                 _tell(narrator, step)
 
-        walk = run_flow(
+        return await run_limited(
             self._flow,
             self._script,
             line,
+            call_limit=self._calling.call_limit / speed,
             speed=speed,
             on_event=narrator or ignore_event,
             on_step=step,
             **self._options,
         )
-        return await within_limit(walk, self._calling.call_limit / speed)
 
 
 def _tell(narrator: Narrator, step: Step) -> None:
