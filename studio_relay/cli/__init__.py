@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "demo": "demo",
     "serve": "serve",
     "call": "call",
+    "twiml": "twiml",
     "doctor": "doctor",
     "plugins": "plugins",
     "flow": "flow",
