@@ -116,7 +116,7 @@ class Relay:
         if settings.insecure:
             return insecure_refusal(request.peer, request.host, request.headers)
         try:
-            check_upgrade(
+            matched = check_upgrade(
                 request,
                 tokens=settings.signing_tokens,
                 public_url=settings.public_url,
@@ -125,6 +125,10 @@ class Relay:
             )
         except SignatureError as error:
             return str(error)
+        if matched.form == "B":
+            log.info("the upgrade was signed without its query, whose fields were appended (form B)")
+        if matched.token_index:
+            log.info("the upgrade was signed with token %d of STUDIO_RELAY_AUTH_TOKENS", matched.token_index)
         return None
 
     def _all_plugins(self) -> tuple[Plugin, ...]:
