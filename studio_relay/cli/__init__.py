@@ -20,8 +20,10 @@ COMMANDS: Mapping[str, str] = {
     "serve": "serve",
     "call": "call",
     "twiml": "twiml",
+    "replay": "replay",
     "doctor": "doctor",
     "plugins": "plugins",
+    "conformance": "conformance",
     "flow": "flow",
 }
 """Each command's module within this package; the module's `command` is the command."""

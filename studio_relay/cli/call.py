@@ -7,32 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studio_relay.cli.auth_token import DEFAULT_TOKEN, auth_token
+from studio_relay.cli.line import DEFAULT_URL, check_url, line_options, open_line, pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from studio_relay.testing.attributes import RelayAttributes
     from studio_relay.testing.relay import Line
     from studio_relay.testing.run import Run
     from studio_relay.testing.script import Script, Step
-
-DEFAULT_URL = "ws://127.0.0.1:8080/relay"
-
-
-def _pairs(separator: str, example: str) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], dict[str, str]]:
-    """A click callback that reads `NAME<separator>VALUE`, any number of times."""
-
-    def read(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-        pairs = {}
-        for value in values:
-            name, found, rest = value.partition(separator)
-            if not found or not name.strip():
-                raise click.BadParameter(f"expected {example}, found {value!r}", ctx, option)
-            pairs[name.strip()] = rest.strip()
-        return pairs
-
-    return read
 
 
 @click.command("call")
@@ -44,28 +25,26 @@ def _pairs(separator: str, example: str) -> Callable[[click.Context, click.Param
     metavar="FILE",
     help="Act out a caller script instead of the keyboard.",
 )
-@click.option("--sign-as", metavar="WSS_URL", help="Sign this URL: the public one of a server behind a proxy.")
-@click.option(
-    "--auth-token-env",
-    "token_name",
-    metavar="NAME",
-    help=f"The variable that holds the token to sign with.  [default: {DEFAULT_TOKEN}]",
-)
-@click.option(
-    "--header", "headers", multiple=True, metavar="K:V", callback=_pairs(":", "NAME:VALUE"), help="On the upgrade."
-)
+@line_options
 @click.option(
     "--parameter",
     "parameters",
     multiple=True,
     metavar="K=V",
-    callback=_pairs("=", "NAME=VALUE"),
+    callback=pairs("=", "NAME=VALUE"),
     help="Custom parameter.",
 )
 @click.option("--from", "from_", metavar="NUMBER", help="Who calls.")
 @click.option("--to", metavar="NUMBER", help="Who is called.")
 @click.option("--widget", is_flag=True, help="Call as Studio's widget does: no keys, no events.")
 @click.option("--speed", type=click.FloatRange(0.1, 100), default=1.0, show_default=True, help="Times real time.")
+@click.option(
+    "--chaos",
+    "seed",
+    type=int,
+    metavar="SEED",
+    help="Let the line fail as this seed draws; the caller too, unless scripted.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON, and nothing else.")
 @click.pass_context
 def command(
@@ -80,6 +59,7 @@ def command(
     to: str | None,
     widget: bool,
     speed: float,
+    seed: int | None,
     as_json: bool,
 ) -> None:
     """Call a ConversationRelay server and talk to it.
@@ -92,38 +72,31 @@ def command(
 
     from studio_relay.cli.errors import FOUND_WRONG
     from studio_relay.testing.attributes import RelayAttributes
-    from studio_relay.testing.relay import Line
+    from studio_relay.testing.chaos import random_steps
     from studio_relay.testing.script import Script, load_script
-    from studio_relay.testing.transport import NetTransport
 
-    _check_url(url)
-    line = Line(transport=NetTransport(), auth_token=auth_token(token_name), sign_as=sign_as, headers=headers)
+    check_url(url)
+    line = open_line(sign_as=sign_as, token_name=token_name, headers=headers)
     attributes = RelayAttributes(mode="widget") if widget else RelayAttributes.full()
     script = load_script(script_path) if script_path else Script(name="keyboard")
     call = replace(script.call, from_=from_ or script.call.from_, to=to or script.call.to)
     script = replace(script, call=replace(call, parameters={**call.parameters, **parameters}))
-    if script_path or as_json:
+    if script_path or as_json or seed is not None:
         if not script_path:
-            script = replace(script, steps=_typed_steps())
-        ok = asyncio.run(_scripted(line, url, script, attributes, speed, as_json))
+            script = replace(script, steps=_typed_steps() if seed is None else random_steps(seed))
+        ok = asyncio.run(_scripted(line, url, script, attributes, speed, as_json, seed))
     else:
         ok = asyncio.run(_keyboard(line, url, script, attributes, speed))
     if not ok:
         ctx.exit(FOUND_WRONG)
 
 
-def _check_url(url: str) -> None:
-    if not url.startswith(("ws://", "wss://", "http://", "https://")):
-        raise click.UsageError(
-            f"expected a ws://, wss://, http:// or https:// URL, found {url!r}; such as {DEFAULT_URL}"
-        )
-
-
 async def _scripted(
-    line: Line, url: str, script: Script, attributes: RelayAttributes, speed: float, as_json: bool
+    line: Line, url: str, script: Script, attributes: RelayAttributes, speed: float, as_json: bool, seed: int | None
 ) -> bool:
     import json
 
+    from studio_relay.cli.chaos import chaotic_line, judged
     from studio_relay.cli.narrator import WIDTH, Narrator, terminal
     from studio_relay.cli.outcome import outcome_lines
     from studio_relay.testing.run import run_call
@@ -131,7 +104,13 @@ async def _scripted(
 
     console = terminal()
     narrator = None if as_json else Narrator(console)
-    run = await run_call(line, url, script, attributes=attributes, speed=speed, on_event=narrator or ignore_event)
+    on_event = narrator or ignore_event
+    if seed is None:
+        run = await run_call(line, url, script, attributes=attributes, speed=speed, on_event=on_event)
+    else:
+        line = chaotic_line(line, seed, speed=speed, narrator=narrator)
+        run = await run_call(line, url, script, attributes=attributes, speed=speed, redials=2, on_event=on_event)
+        run = judged(run, seed)
     if narrator is None:
         click.echo(json.dumps(run.to_json(), ensure_ascii=False, indent=2))
         _check_connected(run, url, line)

@@ -24,9 +24,17 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--flow", "flow_path", type=FILE, metavar="FILE", help="A flow as Studio exports it; needs --script.")
 @click.option("--script", "script_path", type=FILE, metavar="FILE", help="What the caller does, as YAML.")
 @click.option("--speed", type=click.FloatRange(0.1, 100), default=4.0, show_default=True, help="Times real time.")
+@click.option("--chaos", "seed", type=int, metavar="SEED", help="Let the line fail as this seed draws.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON, and nothing else.")
 @click.pass_context
-def command(ctx: click.Context, flow_path: Path | None, script_path: Path | None, speed: float, as_json: bool) -> None:
+def command(
+    ctx: click.Context,
+    flow_path: Path | None,
+    script_path: Path | None,
+    speed: float,
+    seed: int | None,
+    as_json: bool,
+) -> None:
     """Watch a whole call on this machine: no account, no phone.
 
     A real server listens on a loopback socket; a simulated Twilio dials in with a signed upgrade and walks a flow
@@ -41,10 +49,10 @@ def command(ctx: click.Context, flow_path: Path | None, script_path: Path | None
         raise click.UsageError("--flow needs --script: a flow without a caller has nobody to walk it")
     flow, script = _material(flow_path, script_path)
     if as_json:
-        run = _fast(_run(flow, script, speed, None), speed)
+        run = _fast(_run(flow, script, speed, None, seed), speed)
         click.echo(json.dumps(run.to_json(), ensure_ascii=False, indent=2))
     else:
-        run = _watch(flow, script, speed)
+        run = _watch(flow, script, speed, seed)
     if not run.ok:
         ctx.exit(FOUND_WRONG)
 
@@ -60,7 +68,7 @@ def _material(flow_path: Path | None, script_path: Path | None) -> tuple[Flow, S
     return load_flow(flow_path or script.flow_path or own / "flow.json"), script
 
 
-def _watch(flow: Flow, script: Script, speed: float) -> Run:
+def _watch(flow: Flow, script: Script, speed: float, seed: int | None) -> Run:
     from studio_relay.cli.narrator import WIDTH, Narrator, terminal
     from studio_relay.cli.outcome import outcome_lines
 
@@ -68,7 +76,7 @@ def _watch(flow: Flow, script: Script, speed: float) -> Run:
 
     async def watch() -> Run:
         narrator = Narrator(console)
-        run = await _run(flow, script, speed, narrator)
+        run = await _run(flow, script, speed, narrator, seed)
         narrator.finish()
         return run
 
@@ -79,10 +87,11 @@ def _watch(flow: Flow, script: Script, speed: float) -> Run:
     return run
 
 
-async def _run(flow: Flow, script: Script, speed: float, narrator: Narrator | None) -> Run:
+async def _run(flow: Flow, script: Script, speed: float, narrator: Narrator | None, seed: int | None) -> Run:
     """Serve on a free port of loopback and walk the flow against it."""
     import secrets
 
+    from studio_relay.cli.chaos import chaotic_line, judged
     from studio_relay.cli.demo_server import configured, demo_server, relay_agents
     from studio_relay.testing.relay import Line
     from studio_relay.testing.run import run_flow
@@ -95,10 +104,13 @@ async def _run(flow: Flow, script: Script, speed: float, narrator: Narrator | No
         if narrator:
             narrator.note(f"{server.public_url} listens, {server.agent} answers, speed {speed:g}")
         line = Line(transport=NetTransport(server.local_url), auth_token=token)
+        if seed is not None:
+            line = chaotic_line(line, seed, narrator=narrator)
         own = configured(flow, server)
-        return await run_flow(
+        run = await run_flow(
             own, script, line, on_event=narrator or ignore_event, on_step=narrator.step if narrator else None
         )
+        return run if seed is None else judged(run, seed)
 
 
 def _fast(work: Coroutine[Any, Any, Run], speed: float) -> Run:

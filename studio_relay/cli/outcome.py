@@ -27,6 +27,8 @@ def outcome_lines(run: Run, *, width: int) -> Iterator[str]:
     yield from _field("timings", _timings(run), width)
     for warning in run.warnings:
         yield from _field("warning", warning["message"] if isinstance(warning, dict) else str(warning), width)
+    for problem in run.chaos["problems"] if run.chaos else ():
+        yield from _field("broken", problem, width)
     failed = [check for check in run.checks if not check.ok]
     for check in failed:
         yield from _field("failed", f"line {check.line}, {check.expect}", width)

@@ -90,6 +90,12 @@ class AttributesRefused(RelayError):
         self.code = code
         self.line = line
 
+    def found_in(self, place: str) -> AttributesRefused:
+        """The same, for whoever must be told where."""
+        refused = AttributesRefused(f"{place}, {self}", code=self.code)
+        refused.line = self.line
+        return refused
+
 
 @dataclass(frozen=True, kw_only=True)
 class RelayAttributes:

@@ -19,7 +19,6 @@ from studio_relay.testing.rates import DrawnRates
 from studio_relay.testing.relay import Line, ScriptedCaller, ScriptedRelay, Session
 from studio_relay.testing.script import DropSocket, HangUp, Press, Say, Script, Silence, Step, TalkOver
 from studio_relay.testing.session import CUT_BY_END
-from studio_relay.testing.twilio import OnEvent, ignore_event
 
 PHRASES = (
     "Hello?",
@@ -76,14 +75,7 @@ class ChaosReport:
     @property
     def problems(self) -> list[str]:
         """What a server must never do, and this one did."""
-        found = []
-        for session in self.sessions:
-            if session.call is None:
-                continue
-            if session.call.end.after_end:
-                found.append(f"{len(session.call.end.after_end)} messages came behind `end`")
-            found += [lesson for lesson in session.lessons if lesson.startswith("a message was refused")]
-        return found
+        return broken_rules(self.sessions)
 
     @property
     def cut_goodbyes(self) -> list[str]:
@@ -109,26 +101,45 @@ class ChaosReport:
         return (json.loads(text) for texts in self.delivered for text in texts)
 
 
-async def run_chaos(
-    line: Line, url: str, chaos: ChaosCall, *, speed: float = 1.0, on_event: OnEvent = ignore_event
-) -> ChaosReport:
-    """Make the call over `line` (its rates are replaced by drawn ones); a lost session is tried again, twice."""
-    clock = Clock(speed=speed)
-    caller = ScriptedCaller(chaos.script, clock, on_event=on_event)
-    transport = FaultyTransport(line.transport, chaos.plan, speed=speed)
-    troubled = replace(
+def broken_rules(sessions: Sequence[Session]) -> list[str]:
+    """What a server must never do, whatever the line does, and this one did; as far as the wire shows it."""
+    found = []
+    for session in sessions:
+        if session.call is None:
+            continue
+        if session.call.end.after_end:
+            found.append(f"{len(session.call.end.after_end)} messages came behind `end`")
+        found += [lesson for lesson in session.lessons if lesson.startswith("a message was refused")]
+    return found
+
+
+def troubled(line: Line, seed: int, plan: FaultPlan | None = None, *, speed: float = 1.0) -> Line:
+    """`line` with the faults of the seed (or of `plan`), speaking rates drawn, and ids that are its own each time."""
+    return replace(
         line,
-        transport=transport,
-        rates=DrawnRates(chaos.seed),
-        seed=("chaos", chaos.seed) if line.seed is None else line.seed,
+        transport=FaultyTransport(line.transport, FaultPlan.from_seed(seed) if plan is None else plan, speed=speed),
+        rates=DrawnRates(seed),
+        seed=("chaos", seed) if line.seed is None else line.seed,
     )
-    relay = ScriptedRelay(caller, troubled, on_event=on_event)
+
+
+async def run_chaos(line: Line, url: str, chaos: ChaosCall) -> ChaosReport:
+    """Make the call over `line` (its rates are replaced by drawn ones); a lost session is tried again, twice."""
+    caller = ScriptedCaller(chaos.script, Clock())
+    faulty = troubled(line, chaos.seed, chaos.plan)
+    relay = ScriptedRelay(caller, faulty)
     identity = Identity.fresh(chaos.seed)
     for _ in range(RELAYS_A_CALL):
         session = await relay.connect(replace(chaos.attributes, url=url), identity)
         if session.outcome.status != "failed" or caller.step is None:
             break
-    return ChaosReport(chaos=chaos, sessions=relay.sessions, delivered=transport.delivered)
+    assert isinstance(faulty.transport, FaultyTransport)
+    return ChaosReport(chaos=chaos, sessions=relay.sessions, delivered=faulty.transport.delivered)
+
+
+def random_steps(seed: int) -> tuple[Step, ...]:
+    """What the caller of this seed does, where nobody wrote a script."""
+    return ChaosCall.from_seed(seed, mode="full").script.steps
 
 
 def _steps(draw: random.Random) -> tuple[Step, ...]:

@@ -18,6 +18,7 @@ from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
 from studio_relay.testing.identity import Identity
 from studio_relay.testing.outputs import Callback, Close, Output, Send
 from studio_relay.testing.replay import Difference, DifferenceKind, ReplayReport, Timing, first_difference
+from studio_relay.testing.replay_order import check_order
 from studio_relay.testing.replay_spans import Moment, measure
 from studio_relay.testing.session import TwilioEnd
 from studio_relay.testing.twilio import SETUP_MS
@@ -47,6 +48,7 @@ _JUDGED_FIELDS = [
 def replay_as_application(path: str | Path) -> ReplayReport:
     """Hold a recording against the simulated Twilio. Raises RecordingError for a file that cannot be replayed."""
     recording = read_recording(Path(path))
+    check_order(recording)
     compared = {"frames": 0, "closes": 0, "callbacks": 0}
     timings: list[Timing] = []
     difference: Difference | None = None
@@ -83,11 +85,10 @@ class _SessionReplay:
         self.session = session
         self.compared = {"frames": 0, "closes": 0, "callbacks": 0}
         self.moments: list[Moment] = []
-        self._path = recording.path
         self._lines = _lines_of(recording, session)
         self._setup = self._find_setup()
         self._voice = _relay_before(recording, self._setup)
-        self._attributes = _attributes(self._voice, self._lines)
+        self._attributes = _attributes(recording.path, self._voice, self._lines)
         answered = self._voice.ms if self._voice else self._setup.ms - SETUP_MS
         self._end = TwilioEnd(
             attributes=self._attributes,
@@ -113,18 +114,8 @@ class _SessionReplay:
         return None
 
     def _find_setup(self) -> FrameLine:
-        for line in self._lines:
-            if isinstance(line, FrameLine) and line.dir == "in" and line.frame is not None:
-                if line.frame.get("type") != "setup":
-                    found = line.frame.get("type")
-                    self._refuse(line.number, f"expected `setup` as the first frame in, found {found!r}")
-                return line
-        number = self._lines[0].number if self._lines else 1
-        self._refuse(number, f"session {self.session} has no `setup`; a replay begins with one")
-        raise AssertionError("unreachable")
-
-    def _refuse(self, number: int, message: str) -> None:
-        raise RecordingError(f"{self._path}:{number}: {message}", line=number)
+        frames = (line for line in self._lines if isinstance(line, FrameLine) and line.dir == "in")
+        return next(line for line in frames if line.frame is not None)
 
     # One line of the file
 
@@ -332,12 +323,13 @@ def _relay_before(recording: Recording, setup: FrameLine) -> HttpLine | None:
     return answers[-1] if answers else None
 
 
-def _attributes(voice: HttpLine | None, lines: list[FrameLine | CloseLine | HttpLine]) -> RelayAttributes:
+def _attributes(path: Path, voice: HttpLine | None, lines: list[FrameLine | CloseLine | HttpLine]) -> RelayAttributes:
     if voice is not None and voice.response:
         try:
             return RelayAttributes.from_twiml(voice.response)
         except AttributesRefused as error:
-            raise RecordingError(f"line {voice.number}: {error}", line=voice.number) from None
+            message = f"{path}, line {voice.number}: the TwiML, {error}"
+            raise RecordingError(message, line=voice.number) from None
     frames = [line.frame for line in lines if isinstance(line, FrameLine) and line.dir == "in" and line.frame]
     sent = [line.frame for line in lines if isinstance(line, FrameLine) and line.dir == "out" and line.frame]
     return _guessed(frames, "".join(str(frame.get("token") or "") for frame in sent))

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from studio_relay.errors import RecordingError
 from studio_relay.recording.reading import CloseLine, FrameLine, Recording, read_recording
 from studio_relay.testing.clock import Clock
 from studio_relay.testing.replay import Difference, ReplayReport, Timing
+from studio_relay.testing.replay_order import check_order
 from studio_relay.testing.signing import sign_upgrade
 from studio_relay.testing.transport import Closed, Socket, Transport
 
@@ -60,6 +60,7 @@ async def replay_as_twilio(
     Unreachable.
     """
     recording = read_recording(Path(path))
+    check_order(recording)
     clock = Clock(speed=speed)
     signed = {**sign_upgrade(url, auth_token, sign_as=sign_as), **(headers or {})}
     compared = {"frames": 0, "closes": 0, "callbacks": 0}
@@ -97,9 +98,6 @@ class _SessionReplay:
         self._clock = clock
         self._ignore_text = ignore_text
         self._lines = [line for line in recording.of_session(session) if isinstance(line, FrameLine | CloseLine)]
-        if not any(isinstance(line, FrameLine) and line.dir == "in" for line in self._lines):
-            number = self._lines[0].number if self._lines else 1
-            raise RecordingError(f"{recording.path}:{number}: session {session} has no frame of Twilio", line=number)
         self._recorded: list[_Sent] = []
         self._answers: list[_Sent] = []
         self._news = asyncio.Event()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from studio_relay.errors import ScriptError
 from studio_relay.studio.outside import RelayOutcome
 from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
 from studio_relay.testing.caller import Check, ScriptedCaller
@@ -33,7 +34,7 @@ MAX_SESSIONS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What came of a script. `steps` is the flow's path, empty without a flow."""
+    """What came of a script. `steps` is the flow's path, empty without a flow; `chaos` what went wrong on purpose."""
 
     ok: bool
     script: str
@@ -48,6 +49,7 @@ class Run:
     checks: Sequence[Check] = ()
     warnings: Sequence[Any] = ()
     timings: Timings
+    chaos: Mapping[str, Any] | None = None
 
     def to_json(self, *, context: bool = True) -> dict[str, Any]:
         """The run as design section 7 lays it down; `context` can be left out."""
@@ -67,6 +69,8 @@ class Run:
             "warnings": list(self.warnings),
             "timings": self.timings.to_json(),
         }
+        if self.chaos is not None:
+            run["chaos"] = dict(self.chaos)
         return run if context else {name: value for name, value in run.items() if name != "context"}
 
 
@@ -77,13 +81,16 @@ async def run_call(
     *,
     attributes: RelayAttributes | None = None,
     speed: float = 1.0,
+    redials: int = 0,
     on_event: OnEvent = ignore_event,
 ) -> Run:
-    """Call a server without a flow and act out `script`.
+    """Call a server without a flow and act out `script`; a session that is lost is dialled again `redials` times.
 
     `url` is a `ws(s)://` URL or a path, called with `attributes` (by default all that recorded calls had), or an
-    `http(s)://` URL that answers with TwiML. Raises AttributesRefused for TwiML that Twilio would refuse.
+    `http(s)://` URL that answers with TwiML. Raises AttributesRefused for TwiML that Twilio would refuse,
+    ScriptError for a script that expects something of a flow.
     """
+    _refuse_without_flow(script)
     clock = Clock(speed=speed)
     caller = ScriptedCaller(script, clock, on_event=on_event)
     relay = ScriptedRelay(caller, line, on_event=on_event)
@@ -93,10 +100,13 @@ async def run_call(
     else:
         wanted = replace(attributes or RelayAttributes.full(), url=url)
     parameters = {**script.call.parameters, **wanted.parameters}
-    following: RelayAttributes | None = replace(wanted, parameters=parameters)
+    wanted = replace(wanted, parameters=parameters)
+    following: RelayAttributes | None = wanted
     while following is not None and len(relay.sessions) < MAX_SESSIONS:
         session = await relay.connect(following, identity)
         following = _asked_again(session)
+        if following is None and session.outcome.status == "failed" and caller.step and len(relay.sessions) <= redials:
+            following = wanted
     return _report(script, relay, clock)
 
 
@@ -141,6 +151,15 @@ async def run_flow(
         **({"redirect": relay.voice} | options),
     )
     return _report(script, relay, clock, flow=flow, walked=walked)
+
+
+def _refuse_without_flow(script: Script) -> None:
+    for expectation in script.expect:
+        if expectation.kind in ("path", "variables"):
+            place = f"{script.path or script.name}:{expectation.line}"
+            fault = f"`{expectation.kind}` can never hold: there is no flow in a plain call"
+            hint = "leave it out, or walk the flow with `studio-relay flow run`"
+            raise ScriptError(f"{place}: {fault}; {hint}", line=expectation.line)
 
 
 def _identity(script: Script, line: Line) -> Identity:

@@ -379,6 +379,10 @@ async def fetch_relay(
     form = identity.webhook("ringing")
     signature = sign_request(voice_url, form, auth_token)
     answer = await transport.request("POST", voice_url, form=form, headers={**signature, **(headers or {})})
+    where = voice_url.partition("?")[0]
     if answer.status != 200:
-        raise AttributesRefused(f"expected TwiML from the voice URL, found status {answer.status}", code="11200")
-    return RelayAttributes.from_twiml(answer.text)
+        raise AttributesRefused(f"{where}: expected 200 and TwiML, found status {answer.status}", code="11200")
+    try:
+        return RelayAttributes.from_twiml(answer.text)
+    except AttributesRefused as error:
+        raise error.found_in(f"the TwiML of {where}") from None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -125,3 +127,102 @@ def test_the_token_may_stand_in_a_dotenv_file(program: Any, server: Server, tmp_
     done = program("call", server("--agent", "echo"), *FAST, input="hello\n")
     assert done.returncode == 0, done.stderr
     assert "agent  I heard: hello" in done.stdout
+
+
+def test_chaos_is_the_same_for_a_seed(program: Any, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("steps: [{say: hello}, hang_up]")
+    url = server("--insecure", "--agent", "echo")
+    arguments = ("call", url, "--chaos", "7", "--speed", "20", "--script", "s.yaml")
+    done = program(*arguments, "--json")
+    report = json.loads(done.stdout)
+    assert report["chaos"]["seed"] == 7
+    assert report["chaos"]["problems"] == []
+    assert "duplicate@5" in report["chaos"]["faults"]
+    shown = program(*arguments)
+    assert shown.returncode == done.returncode == 0, shown.stdout
+    assert "chaos 7: slow@44+433ms" in shown.stdout
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """Any path is a status; `/twiml` is what is no relay."""
+
+    protocol_version = "HTTP/1.1"
+
+    def _answer(self) -> None:
+        is_twiml = self.path == "/twiml"
+        body = b"<Response>\n<Say>Hello</Say></Response>" if is_twiml else b"no relay here"
+        self.send_response(200 if is_twiml else int(self.path.strip("/")))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = _answer
+
+    def log_message(self, *arguments: Any) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def other_server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as served:
+        thread = Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"127.0.0.1:{served.server_port}"
+        served.shutdown()
+        thread.join(10)
+
+
+@pytest.mark.parametrize("command", [["call", "--json"], ["conformance"], ["replay", "call.jsonl"]])
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (200, "Twilio would give the caller a busy tone"),
+        (302, "follows no redirects"),
+        (426, "Twilio would give the caller a busy tone"),
+        (503, "draining or full"),
+    ],
+)
+def test_an_upgrade_that_is_not_answered_with_101(
+    run: Any, other_server: str, command: list[str], status: int, advice: str
+) -> None:
+    setup = {"ms": 0, "dir": "in", "session": 1, "frame": {"type": "setup"}}
+    Path("call.jsonl").write_text(json.dumps(setup))
+    done = run(*command, f"ws://{other_server}/{status}", input="")
+    assert done.exit_code == 2
+    assert f"the server refused the upgrade with {status}: no relay here" in done.stderr
+    assert advice in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("twiml", "/twiml, line 1: expected <Connect><ConversationRelay url="),
+        ("500", "/500: expected 200 and TwiML, found status 500"),
+    ],
+)
+def test_twiml_that_is_not_a_relay(run: Any, other_server: str, path: str, message: str) -> None:
+    done = run("call", f"http://{other_server}/{path}", "--json", input="")
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("steps:\n  - say: hi\n  - sya: ho\n", "s.yaml:3: unknown step `sya`; did you mean `say`?"),
+        ("steps:\n  - silence: 2 hours\n", "s.yaml:2: `silence` must be a time such as 2, 1.5s, 300ms or 2m"),
+        ("steps:\n  - talk_over: {say: a, after_ms: soon}\n", "s.yaml:2: `after_ms` must be a whole number"),
+        ("steps: [hang_up]\nexpect:\n  hear: a\n  not_hear: A\n", "s.yaml:4: `not_hear: A` can never hold"),
+        (
+            "steps: [hang_up]\nexpect:\n  handoff: {a: b}\n  status: failed\n",
+            "s.yaml:4: `status: failed` can never hold",
+        ),
+        ("steps: [hang_up]\nexpect: {path: [Trigger]}\n", "s.yaml:2: `path` can never hold: there is no flow"),
+        ("steps: [hang_up]\nexpect:\n  variables: {a: b}\n", "s.yaml:3: `variables` can never hold: there is no flow"),
+    ],
+)
+def test_a_script_that_cannot_be_acted_out(run: Any, script: str, message: str) -> None:
+    Path("s.yaml").write_text(script)
+    done = run("call", "ws://127.0.0.1:1/relay", "--script", "s.yaml")  # nobody is called
+    assert done.exit_code == 2
+    assert message in done.stderr

@@ -32,6 +32,14 @@ class Verdict:
         }
         return entry | ({"detail": self.detail} if self.detail else {})
 
+    def to_text(self) -> str:
+        """A line, one for what was found instead, and one for the rule."""
+        case = self.case
+        lines = [f"{_SIGNS[self.result]}  {case.id:<24} {case.title}"]
+        lines += [f"      {self.detail}"] if self.detail else []
+        lines += [f"      rule: {case.rule} ({case.certainty}, {case.level})"] if self.result == "failed" else []
+        return "\n".join(lines)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -60,14 +68,11 @@ class Report:
         }
 
     def to_text(self) -> str:
-        """The report for a terminal: a line a case, and a second one for what was found instead."""
-        lines = [f"{self.url}"]
-        for verdict in self.verdicts:
-            case = verdict.case
-            lines.append(f"{_SIGNS[verdict.result]}  {case.id:<24} {case.title}")
-            if verdict.detail:
-                lines.append(f"      {verdict.detail}")
-            if verdict.result == "failed":
-                lines.append(f"      rule: {case.rule} ({case.certainty}, {case.level})")
-        lines.append(f"{self.count('passed')} passed, {self.count('failed')} failed, {self.count('skipped')} skipped")
-        return "\n".join(lines)
+        """The report for a terminal."""
+        return "\n".join([self.url, *(verdict.to_text() for verdict in self.verdicts), self.summary()])
+
+    def summary(self) -> str:
+        """How many passed, failed and were skipped, and of the failed how many are rules one must keep."""
+        must = sum(v.result == "failed" and v.case.level == "must" for v in self.verdicts)
+        failed = f"{self.count('failed')} failed" + (f" ({must} of them a must)" if must else "")
+        return f"{self.count('passed')} passed, {failed}, {self.count('skipped')} skipped"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,13 +59,35 @@ class _Failed(Exception):
     """The case failed; the text is what was found."""
 
 
+def _unseen(verdict: Verdict) -> None:
+    """Nobody watches."""
+
+
 async def run_conformance(
-    transport: Transport, url: str, options: Options | None = None, *, cases: Sequence[Case] = CASES
+    transport: Transport,
+    url: str,
+    options: Options | None = None,
+    *,
+    cases: Sequence[Case] = CASES,
+    on_verdict: Callable[[Verdict], None] = _unseen,
 ) -> Report:
-    """Ask the server at `url` every case, one after another."""
+    """Ask the server at `url` every case, one after another; `on_verdict` is told each as it falls.
+
+    Raises UpgradeRefused, Unreachable for a server that does not take a rightly signed upgrade: nothing can be asked.
+    """
     chosen = options or Options()
-    verdicts = [await _judge(transport, url, chosen, case) for case in cases]
+    await _knock(transport, url, chosen)
+    verdicts = []
+    for case in cases:
+        verdicts.append(await _judge(transport, url, chosen, case))
+        on_verdict(verdicts[-1])
     return Report(url=url, verdicts=verdicts)
+
+
+async def _knock(transport: Transport, url: str, options: Options) -> None:
+    signed = {**sign_upgrade(url, options.auth_token, sign_as=options.sign_as), **options.headers}
+    socket = await transport.connect(url, signed)
+    await socket.close(1000, "Closing websocket session")
 
 
 async def _judge(transport: Transport, url: str, options: Options, case: Case) -> Verdict:
