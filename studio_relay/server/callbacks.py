@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_Again = Callable[[Recovery, str], Answer]
-"""Connects the call again: after what was tried, under the name of that outcome."""
+_Again = Callable[[Recovery, str, bool], Answer]
+"""Connects the call again: after what was tried, under the name of that outcome, with a greeting or without."""
 
 _OVER = frozenset(("completed", "busy", "no-answer", "canceled", "failed"))
 _STORE_SECONDS = 1.0  # the caller hears nothing meanwhile, and the answer does not depend on it
@@ -183,7 +183,7 @@ class Callbacks:
         recovery = visit.recovery.moved()
         if recovery is not None:
             log.info("a server that is leaving handed the call on; it is connected again")
-            return again(recovery, "moved")
+            return again(recovery, "moved", False)
         log.error("the call was handed on %d times by servers that were leaving; it is given up", visit.recovery.moves)
         return self._ended(over, visit) if visit.home else apology("apology", self._relay.settings, visit.language)
 
@@ -196,15 +196,18 @@ class Callbacks:
         recovery = visit.recovery.after(failure.reaction, self._relay.settings.max_reconnects)
         if recovery is not None:
             self._tell(over, failure, f"connected again, {recovery.reconnects} of at most {self._limit}")
-            return again(recovery, "reconnect")
+            return again(recovery, "reconnect", failure.unheard and visit.recovery == Recovery())
         if failure.reaction == "unknown" and (visit.home or self._relay.settings.after_end_url):
             self._tell(over, failure, "goes on as after an end")
             return self._ended(over, visit)
         self._tell(over, failure, "back to its flow" if visit.home else "apology and hang-up")
         return go_home_or_apologise("home-failed" if visit.home else "apology", self._relay, visit)
 
-    def _reconnect(self, hook: Webhook, visit: Visit, agent: str | None, recovery: Recovery, outcome: str) -> Answer:
-        return Answer(outcome=outcome, twiml=connect(self._relay, hook, replace(visit, recovery=recovery), agent))
+    def _reconnect(
+        self, hook: Webhook, visit: Visit, agent: str | None, recovery: Recovery, outcome: str, greet: bool
+    ) -> Answer:
+        visit = replace(visit, recovery=recovery)
+        return Answer(outcome=outcome, twiml=connect(self._relay, hook, visit, agent, greet=greet))
 
     @property
     def _limit(self) -> int:

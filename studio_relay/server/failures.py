@@ -10,11 +10,15 @@ from studio_relay.server.visit import Reaction
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """One error code: what happened, how we react, and what an operator should do."""
+    """One error code: what happened, how we react, and what an operator should do.
+
+    `unheard` means that the session never came so far as to speak: a caller then still has to be greeted.
+    """
 
     what: str
     reaction: Reaction
     advice: str
+    unheard: bool = False
 
 
 _HTTP = Failure(
@@ -37,11 +41,13 @@ FAILURES: Mapping[str, Failure] = {
     "64101": Failure(
         what="Twilio refuses a parameter of our TwiML",
         reaction="minimal",
-        advice="run studio-relay twiml and compare with Twilio's error log; the call is resumed without voice and model",
+        unheard=True,
+        advice="run studio-relay twiml and compare with Twilio's error log; the call goes on without voice and model",
     ),
     "64102": Failure(
         what="Twilio could not open the WebSocket",
         reaction="once",
+        unheard=True,
         advice="check STUDIO_RELAY_PUBLIC_URL, the proxy's certificate, and whether this server refused the upgrade",
     ),
     "64103": Failure(
@@ -62,6 +68,7 @@ FAILURES: Mapping[str, Failure] = {
     "64106": Failure(
         what="language, voice and provider do not go together",
         reaction="minimal",
+        unheard=True,
         advice="run studio-relay twiml and change language, voice or provider; the call is resumed with the defaults",
     ),
     "64107": Failure(

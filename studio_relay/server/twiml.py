@@ -50,8 +50,8 @@ class RelayTwiml:
         return replace(self, parameters={**self.parameters, name: Value(text=text, layer=layer)})
 
     def minimal(self) -> RelayTwiml:
-        """URL, language and parameters alone: what is left when Twilio has refused a value and names none."""
-        kept = ("url", "action", "method", "language")
+        """URL, language, greeting and parameters alone: what is left when Twilio has refused one value of many."""
+        kept = ("url", "action", "method", "language", "welcome_greeting")
         values = {name: value for name, value in self.values.items() if name in kept}
         return RelayTwiml(values=values, parameters=self.parameters)
 

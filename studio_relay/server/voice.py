@@ -57,7 +57,7 @@ def voice_answer(relay: Relay, hook: Webhook, agent: str | None) -> Answer:
         log.error("no agent is called %s; installed: %s", ascii(agent[:40]), ", ".join(sorted(relay.plugins.agents)))
         return go_home_or_apologise("agent-unknown", relay, visit)
     fresh = Visit(home=visit.home, parameters=visit.parameters)
-    return Answer(outcome="connect", twiml=connect(relay, hook, fresh, agent))
+    return Answer(outcome="connect", twiml=connect(relay, hook, fresh, agent, greet=True))
 
 
 def go_home_or_apologise(outcome: str, relay: Relay, visit: Visit, *, status: str = "failed") -> Answer:
@@ -67,11 +67,11 @@ def go_home_or_apologise(outcome: str, relay: Relay, visit: Visit, *, status: st
     return apology(outcome, relay.settings, visit.language)
 
 
-def connect(relay: Relay, hook: Webhook, visit: Visit, agent: str | None) -> str:
-    """The document that begins a session, or begins one again: then without a greeting."""
+def connect(relay: Relay, hook: Webhook, visit: Visit, agent: str | None, *, greet: bool) -> str:
+    """The document that begins a session, or begins one again: then without a greeting, if one was heard."""
     twiml = _resolved(relay, hook.base, visit, agent)
     twiml = _changed(twiml, visit.recovery)
-    if visit.recovery != Recovery():
+    if not greet:
         twiml = twiml.without(*_GREETING)
     call_sid = hook.sid("CallSid")
     if call_sid is not None:
