@@ -6,11 +6,12 @@ Whatever host a flow names, this server answers for it, so a flow is tested as i
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
@@ -22,6 +23,8 @@ from studio_relay.testing.asgi import AsgiTransport
 from studio_relay.testing.transport import Closed, Response, Socket
 
 HOST = "127.0.0.1"
+PUBLIC_URL = "https://relay.example.com"
+_ROUTE = re.compile(r"/(relay|voice|connect-action)(?:/([^/]+))?$")
 FLOOD_FRAMES = 5_000
 """So many frames within a second come from a reply that never ends: on a virtual clock time hardly passes by it."""
 STAND_IN_AGENT, RULES_AGENT = "echo", "scripted"
@@ -54,7 +57,12 @@ async def own_server(*, agent: str | None = None, plugins: Plugins | None = None
         failed = next((failure.reason for failure in plugins.failures if failure.name == agent), "")
         reason = f"cannot be loaded: {failed}" if failed else f"is not installed; {_installed(plugins)}"
         raise PluginError(f"the agent {agent!r} {reason}.")
-    given: dict[str, Any] = {"insecure": True, "agent": agent or _default_agent(plugins) or STAND_IN_AGENT}
+    given: dict[str, Any] = {
+        "insecure": True,
+        "agent": agent or _default_agent(plugins) or STAND_IN_AGENT,
+        "public_url": PUBLIC_URL,
+        "max_reconnects": 0,  # an outage is the flow's to deal with, in every shape of a stage
+    }
     async with AsgiTransport(create_app(OwnSettings(**given), plugins)) as transport:
         yield OwnServer(transport, plugins, only=agent)
 
@@ -105,11 +113,11 @@ class OwnServer:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """The TwiML of a voice URL: the relay its agent asks for, with the URL's query as parameters."""
+        """Ask the server for what it answers a call, or a session's end, with; see `Transport.request`."""
         parts = urlsplit(url)
-        agent = self._agent(url)
-        parameters = {name: value for name, value in parse_qsl(parts.query) if name != "return"}
-        return Response(status=200, text=_twiml(f"wss://{parts.netloc}/relay/{agent}", self._relay(agent), parameters))
+        route, place = _route(parts.path), f"http://{HOST}"
+        path = f"/{route}/{self._agent(url)}" if route else parts.path
+        return await self.transport.request(method, f"{place}{path}?{parts.query}", form=form, headers=headers)
 
     def _agent(self, url: str) -> str:
         if self._only is not None:
@@ -121,9 +129,6 @@ class OwnServer:
                 "Install its package, or let another one answer with --agent."
             )
         return name
-
-    def _relay(self, agent: str) -> Mapping[str, Any]:
-        return self._plugins.agents[agent].relay
 
 
 class _Watched:
@@ -156,9 +161,14 @@ class _Watched:
 
 
 def named_agent(url: str) -> str | None:
-    """The last part of a path that ends in `/relay/NAME` or `/voice/NAME`."""
-    before, _, name = urlsplit(url).path.rpartition("/")
-    return name if name and before.endswith(("/relay", "/voice")) else None
+    """The agent's name in a URL whose path ends in `/relay/NAME`, `/voice/NAME` or `/connect-action/NAME`."""
+    found = _ROUTE.search(urlsplit(url).path)
+    return found[2] if found else None
+
+
+def _route(path: str) -> str | None:
+    found = _ROUTE.search(path)
+    return found[1] if found else None
 
 
 def _default_agent(plugins: Plugins) -> str | None:
@@ -171,16 +181,3 @@ def _default_agent(plugins: Plugins) -> str | None:
 
 def _installed(plugins: Plugins) -> str:
     return f"installed are {', '.join(sorted(plugins.agents))}"
-
-
-def _twiml(url: str, attributes: Mapping[str, Any], parameters: Mapping[str, str]) -> str:
-    from twilio.twiml.voice_response import Connect, ConversationRelay, VoiceResponse
-
-    relay = ConversationRelay(url=url, **attributes)
-    for name, value in parameters.items():
-        relay.parameter(name=name, value=value)
-    connect = Connect()
-    connect.append(relay)
-    response = VoiceResponse()
-    response.append(connect)
-    return str(response)

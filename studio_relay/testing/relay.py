@@ -81,9 +81,10 @@ class ScriptedRelay:
         return session.outcome
 
     async def voice(self, stage: RelayStage) -> RelayOutcome:
-        """One visit to a TwiML Redirect to our voice URL: the relay that its TwiML begins; see `simulate.walk`."""
-        identity = self.identity or _identity_of(stage.call, self.line.seed)
-        line = self.line
+        """One visit to a TwiML Redirect to our voice URL, until the call is sent home; see `simulate.walk`."""
+        from studio_relay.testing.voice import came_home, run_sessions
+
+        identity, line = self.identity or _identity_of(stage.call, self.line.seed), self.line
         try:
             attributes = await fetch_relay(
                 line.transport, stage.url, identity, auth_token=line.auth_token, headers=line.headers
@@ -91,9 +92,11 @@ class ScriptedRelay:
         except AttributesRefused as error:
             return self._refused(stage.widget, stage.url, error)
         parameters = {**self.caller.script.call.parameters, **attributes.parameters}
-        session = await self.connect(replace(attributes, parameters=parameters), identity, widget=stage.widget)
-        self.caller.hung_up = self.caller.hung_up or session.outcome.status == "completed"
-        return session.outcome
+        outcome = came_home(
+            await run_sessions(self, replace(attributes, parameters=parameters), identity, widget=stage.widget)
+        )
+        self.caller.hung_up = self.caller.hung_up or outcome.status == "completed"
+        return outcome
 
     async def connect(self, attributes: RelayAttributes, identity: Identity, *, widget: str = "relay") -> Session:
         """Run one session with these attributes to its end."""

@@ -107,6 +107,7 @@ def test_no_script_is_an_error(tmp_path: Path) -> None:
         ("wss://a.example.com/relay/desk", "desk"),
         ("wss://a.example.com/prefix/relay/desk?x=/relay/other", "desk"),
         ("https://a.example.com/voice/desk?return=x", "desk"),
+        ("https://a.example.com/connect-action/desk", "desk"),
         ("wss://a.example.com/relay", None),
         ("wss://a.example.com/relay/", None),
         ("wss://a.example.com/desk", None),

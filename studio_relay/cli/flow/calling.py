@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -122,6 +123,20 @@ def calling_options(function: F) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated
+
+
+@contextmanager
+def quiet_about_lost_sessions() -> Iterator[None]:
+    """The server of this process warns of every lost session; scripts lose them on purpose, and the walk shows it."""
+    import logging
+
+    logger = logging.getLogger("studio_relay.server.callbacks")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def pointed_at(flow: Flow, url: str) -> Flow:

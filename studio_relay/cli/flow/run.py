@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio_relay.cli.flow.calling import Calling, calling_options
+from studio_relay.cli.flow.calling import Calling, calling_options, quiet_about_lost_sessions
 from studio_relay.cli.flow.options import FILE, json_option, select_option
 
 if TYPE_CHECKING:
@@ -141,8 +141,9 @@ class _Call:
 
         if self._line is not None:
             return await self._walk(self._line, narrator, speed=self._speed or 1.0)
-        async with own_server(**self._calling.server()) as server:
-            run = await self._walk(Line(transport=server), narrator)
+        with quiet_about_lost_sessions():
+            async with own_server(**self._calling.server()) as server:
+                run = await self._walk(Line(transport=server), narrator)
         for failure in server.transport.failures:
             raise failure
         return run

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studio_relay.cli.flow.calling import Calling, calling_options
+from studio_relay.cli.flow.calling import Calling, calling_options, quiet_about_lost_sessions
 from studio_relay.cli.flow.options import ANY_PATH, FILE, json_option
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def _run(suite: Suite, calling: Calling, min_coverage: float, tell: Callable[[Ca
     limit, options = calling.call_limit, calling.walk_options()
     if calling.url is None:
         options |= calling.server()
-        return run_suite(suite, min_coverage=min_coverage, call_limit=limit, on_result=tell, **options)
+        with quiet_about_lost_sessions():
+            return run_suite(suite, min_coverage=min_coverage, call_limit=limit, on_result=tell, **options)
     pointed = replace(suite, cases=tuple(replace(case, flow=calling.flow(case.flow)) for case in suite.cases))
     results = asyncio.run(run_cases(pointed, calling.line(), call_limit=limit, on_result=tell, **options))
     return add_up(suite, results, min_coverage=min_coverage)

@@ -118,15 +118,40 @@ def test_rules_of_a_file_answer(run: Any, flow: Any, script: Any, tmp_path: Path
     assert run("flow", "run", "--script", str(call), "--agent", "rules.yaml").exit_code == 0
 
 
-def test_a_redirect_to_our_voice_url_is_a_session_too(run: Any, flow: Any, script: Any, kit: Any) -> None:
-    url = "https://relay.example.com/voice/scripted?return=https%3A%2F%2Fwebhooks.twilio.com%2Fx"
+HOME = "https%3A%2F%2Fwebhooks.twilio.com%2Fv1%2FAccounts%2F{{trigger.call.AccountSid}}%2FFlows%2F{{flow.flow_sid}}"
+
+
+@pytest.mark.parametrize(("kind", "status"), [("bye", "ended"), ("outage", "failed")])
+def test_a_redirect_to_our_voice_url_is_a_session_too(
+    run: Any, flow: Any, script: Any, kit: Any, kind: str, status: str
+) -> None:
+    url = f"https://relay.example.com/voice/scripted?return={HOME}&tier=gold"
     states = kit.talk()["states"]
-    back = kit.state("relay", "add-twiml-redirect", {"return": "bye", "timeout": "sorry", "fail": "sorry"}, url=url)
-    flow(kit.definition(states[1], back, *states[3:]))
+    back = kit.state("relay", "add-twiml-redirect", {"return": "how", "timeout": "sorry", "fail": "sorry"}, url=url)
+    how = kit.state("how", "split-based-on", {"noMatch": "bye"}, input="{{widgets.relay.SessionStatus}}")
+    failed = {
+        "friendly_name": "failed",
+        "arguments": [how["properties"]["input"]],
+        "type": "equal_to",
+        "value": "failed",
+    }
+    how["transitions"].append({"event": "match", "next": "sorry", "conditions": [failed]})
+    flow(kit.definition(states[1], back, how, *states[3:]))
+    report = json.loads(run("flow", "run", "--json", "--script", str(script(getattr(kit, kind)))).stdout)
+    assert report["ok"] is True, report
+    assert [step["widget"] for step in report["path"]][:4] == ["Trigger", "welcome", "relay", "how"]
+    assert (report["sessions"][0]["agent"], report["sessions"][0]["status"]) == ("scripted", status)
+    assert report["context"]["widgets"]["relay"]["SessionStatus"] == status
+
+
+def test_a_redirect_that_does_not_come_home_ends_the_call(run: Any, flow: Any, script: Any, kit: Any) -> None:
+    states = kit.talk()["states"]
+    url = "https://relay.example.com/voice/scripted"
+    away = kit.state("relay", "add-twiml-redirect", {"return": "bye", "timeout": "sorry", "fail": "sorry"}, url=url)
+    flow(kit.definition(states[1], away, *states[3:]))
     report = json.loads(run("flow", "run", "--json", "--script", str(script(kit.bye))).stdout)
-    assert report["ok"] is True
-    assert [step["widget"] for step in report["path"]] == ["Trigger", "welcome", "relay", "bye"]
-    assert report["sessions"][0]["agent"] == "scripted"
+    assert [step["widget"] for step in report["path"]] == ["Trigger", "welcome", "relay"]
+    assert any("did not send the call back" in warning["message"] for warning in report["warnings"])
 
 
 def test_subflows_and_the_time_are_given(run: Any, flow: Any, script: Any, kit: Any) -> None:
