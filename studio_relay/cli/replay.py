@@ -101,6 +101,9 @@ def _report_lines(report: ReplayReport) -> Iterator[str]:
         yield "result    no difference"
     else:
         yield from _difference_lines(report.difference)
+        if report.masked and report.played_as == "twilio":
+            yield "note      the recording is masked: keys and numbers in it are stand-ins, to which an agent may answer"
+            yield "          otherwise; STUDIO_RELAY_RECORD_FULL=1 records them as they are"
 
 
 def _timing_lines(timings: Any) -> Iterator[str]:

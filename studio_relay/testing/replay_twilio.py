@@ -1,7 +1,8 @@
 """Replays a recording as Twilio: the recorded frames to a server, and what it answers against the recorded answers.
 
 Compared is meaning: the text of each talk cycle and its flags, media, keys, languages, the handoff, the close.
-Where a text is broken into tokens, and when they come, is the server's own affair.
+Where a text is broken into tokens, and when they come, is the server's own affair. Of a masked recording, what was
+hidden is compared by shape: a run of digits is a run of digits.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from studio_relay.recording.masking import Masker
 from studio_relay.recording.reading import CloseLine, FrameLine, Recording, read_recording
 from studio_relay.testing.clock import Clock
 from studio_relay.testing.replay import Difference, ReplayReport, Timing
@@ -97,6 +99,7 @@ class _SessionReplay:
         self._session = session
         self._clock = clock
         self._ignore_text = ignore_text
+        self._masked = bool(recording.masked)
         self._lines = [line for line in recording.of_session(session) if isinstance(line, FrameLine | CloseLine)]
         self._recorded: list[_Sent] = []
         self._answers: list[_Sent] = []
@@ -163,6 +166,8 @@ class _SessionReplay:
 
     def _compare(self) -> None:
         expected, found = _meanings(self._recorded), _meanings(self._answers)
+        if self._masked:
+            expected, found = _masked(expected), _masked(found)
         for index, wanted in enumerate(expected):
             if index >= len(found):
                 self._parted(wanted.line, "missing", "$", dict(wanted.content), None)
@@ -265,6 +270,22 @@ def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
 
 def _folded(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: " ".join(value.split()) if name == "text" else value for name, value in content.items()}
+
+
+def _masked(meanings: Sequence[Meaning]) -> list[Meaning]:
+    """As a masked recording has them: of what was hidden in one, only the shape can be compared."""
+    masker = Masker()
+    masked = []
+    for meaning in meanings:
+        content = dict(meaning.content)
+        if content.get("type") == "text":
+            content["text"] = masker.speech(content["text"])
+        else:
+            if "handoffData" in content and not isinstance(content["handoffData"], str):
+                content["handoffData"] = json.dumps(content["handoffData"])
+            content = _plain(masker.frame(content))
+        masked.append(replace(meaning, content=content))
+    return masked
 
 
 def _as_far(found: Sequence[Meaning], wanted: Sequence[Meaning]) -> bool:
