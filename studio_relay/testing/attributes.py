@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import urlsplit
 
 from studio_relay.errors import RelayError
 from studio_relay.testing.playback import Interruptible
@@ -161,6 +162,12 @@ class RelayAttributes:
             action_url=connect.get("action", ""),
             action_method=connect.get("method", "POST").upper(),
         )
+
+    def answered_by(self, url: str) -> RelayAttributes:
+        """The same as `url` answered it: TwiML says wss:// always, but who is asked over http:// has no TLS there."""
+        asked, named = urlsplit(url), urlsplit(self.url)
+        is_plain = asked.scheme == "http" and asked.netloc == named.netloc
+        return replace(self, url=f"ws{self.url.removeprefix('wss')}") if is_plain else self
 
     @classmethod
     def from_widget(

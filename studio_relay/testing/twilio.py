@@ -383,6 +383,6 @@ async def fetch_relay(
     if answer.status != 200:
         raise AttributesRefused(f"{where}: expected 200 and TwiML, found status {answer.status}", code="11200")
     try:
-        return RelayAttributes.from_twiml(answer.text)
+        return RelayAttributes.from_twiml(answer.text).answered_by(voice_url)
     except AttributesRefused as error:
         raise error.found_in(f"the TwiML of {where}") from None

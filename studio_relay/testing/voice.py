@@ -42,7 +42,10 @@ def asked_again(session: Session) -> RelayAttributes | None:
     if answer is None or answer.status != 200 or session.outcome.status == "completed":
         return None
     try:
-        return RelayAttributes.from_twiml(answer.text) if answer.text.strip() else None
+        if not answer.text.strip():
+            return None
+        action = session.call.attributes.action_url if session.call else ""
+        return RelayAttributes.from_twiml(answer.text).answered_by(action)
     except AttributesRefused as error:
         if error.code is not None:
             session.lessons.append(f"the action URL's TwiML: {error}")

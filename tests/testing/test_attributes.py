@@ -111,3 +111,16 @@ def test_the_widget_has_neither_events_nor_keys_unless_it_says_so() -> None:
     assert not read.tokens_played
     assert read.parameters == {"a": "b"}
     assert "colour" in read.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "dialled"),
+    [
+        ("http://127.0.0.1:8080/voice", "ws://127.0.0.1:8080/relay"),
+        ("https://127.0.0.1:8080/voice", "wss://127.0.0.1:8080/relay"),
+        ("http://127.0.0.1:9090/voice", "wss://127.0.0.1:8080/relay"),
+        ("", "wss://127.0.0.1:8080/relay"),
+    ],
+)
+def test_a_server_that_is_asked_without_tls_is_dialled_without(asked: str, dialled: str) -> None:
+    assert RelayAttributes(url="wss://127.0.0.1:8080/relay").answered_by(asked).url == dialled
