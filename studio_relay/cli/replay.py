@@ -102,7 +102,7 @@ def _report_lines(report: ReplayReport) -> Iterator[str]:
     else:
         yield from _difference_lines(report.difference)
         if report.masked and report.played_as == "twilio":
-            yield "note      the recording is masked: keys and numbers in it are stand-ins, to which an agent may answer"
+            yield "note      the recording is masked: keys and numbers in it are stand-ins that an agent may answer"
             yield "          otherwise; STUDIO_RELAY_RECORD_FULL=1 records them as they are"
 
 
