@@ -137,8 +137,13 @@ def _json_fault(value: Any, path: str) -> str | None:
         strange = next((key for key in value if not isinstance(key, str)), None)
         if strange is not None:
             return f"a key of type {type(strange).__name__} at {path}"
-        return next((fault for key, item in value.items() if (fault := _json_fault(item, f"{path}.{key}"))), None)
+        return next((fault for key, item in value.items() if (fault := _json_fault(item, _below(path, key)))), None)
     return f"{type(value).__name__} at {path}"
+
+
+def _below(path: str, key: str) -> str:
+    """The path of a member. A key that is no plain name may be what a caller said."""
+    return f"{path}.{key}" if len(key) <= 40 and key.isidentifier() and not key[-4:].isdigit() else f"{path}[...]"
 
 
 def loaded(text: str) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Masker:
         if self.full:
             return dict(frame)
         kind = frame.get("type")
-        rules = self._frame_rules().get(kind if isinstance(kind, str) else "", {})
+        rules = self._frame_rules().get(kind if isinstance(kind, str) else "", {"type": self._plain})
         default = self.value if kind == "setup" else self.any
         return {self.speech(name): rules.get(name, default)(value) for name, value in frame.items()}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -249,9 +250,9 @@ def _explain(request: SignedRequest, urls: Sequence[str], signer: _Signer, field
 
 
 def _shown(url: str) -> str:
-    """A URL for a log: values of the query are left out, since they may be secrets."""
+    """A URL for a log: values of the query are left out, since they may be secrets, and names that are numbers."""
     bare, mark, query = url.partition("?")
-    names = "&".join(f"{name}=..." for name, _ in _query_fields(query)[:10])
+    names = "&".join(f"{re.sub('[0-9]{4,}', '...', name)}=..." for name, _ in _query_fields(query)[:10])
     return _safe(f"{bare}{mark}{names}", limit=300)
 
 
