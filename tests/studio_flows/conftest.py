@@ -1,17 +1,11 @@
-"""Plays scripts against shipped flows: real sessions with our server in process, on virtual time.
-
-The server has no voice URL yet, so a stub in front of it answers there and at the session's end.
-"""
+"""Plays scripts against shipped flows, in both shapes: real sessions with our server in process, on virtual time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
-from xml.etree import ElementTree
-from xml.etree.ElementTree import Element, SubElement
 
 import pytest
 
@@ -20,7 +14,6 @@ from studio_relay.agents.scripted import ScriptedAgent, load_rules
 from studio_relay.plugins import assemble, plugin
 from studio_relay.settings import load_settings
 from studio_relay.studio.flow import Flow, load_flow
-from studio_relay.studio.outside import RelayOutcome, RelayStage
 from studio_relay.studio.simulate import Walk, walk
 from studio_relay.testing import AsgiTransport, Identity, Script, load_script, run_virtual
 from studio_relay.testing.caller import Check
@@ -29,12 +22,10 @@ from studio_relay.testing.expectations import Evidence, judge
 from studio_relay.testing.relay import Line, ScriptedCaller, ScriptedRelay, Session
 from studio_relay.testing.transcript import Turn
 from studio_relay.testing.transport import Transport
-from studio_relay.testing.twilio import fetch_relay
 
 FLOWS = Path(__file__).resolve().parents[2] / "studio_flows"
 HOST = "relay.example.com"
 TOKEN = "0123456789abcdef0123456789abcdef"
-HOME = "https://webhooks.twilio.com/v1/Accounts/{AccountSid}/Flows/"
 RUN_LIMIT_SECONDS = 3600.0
 
 
@@ -42,109 +33,6 @@ RUN_LIMIT_SECONDS = 3600.0
 def no_dotenv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No `.env` of this machine reaches an agent."""
     monkeypatch.chdir(tmp_path)
-
-
-# ------------------------------------------------------------------------------------ the voice URL
-
-
-class VoiceStub:
-    """`/voice` and `/connect-action` as design section 4 has them, in front of a server that has neither yet.
-
-    A session that failed goes home at once, as with `MAX_RECONNECTS` at zero, so that the flow decides what follows.
-    """
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        path = scope["path"]
-        if scope["type"] != "http" or not path.startswith(("/voice", "/connect-action")):
-            await self.app(scope, receive, send)
-            return
-        form = dict(parse_qsl(await _body(receive), keep_blank_values=True))
-        query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
-        assert query["return"].startswith(HOME.format_map(form)), "only a flow of the same account is a way home"
-        twiml = _connect(path.removeprefix("/voice"), query) if path.startswith("/voice") else _way_home(form, query)
-        await _answer(send, twiml)
-
-
-def _connect(agent: str, query: Mapping[str, str]) -> str:
-    """`<Connect>` with every switch on, so that `redirect` is full mode; `language` may come by the query."""
-    response = Element("Response")
-    action = f"https://{HOST}/connect-action?{urlencode({'return': query['return']})}"
-    connect = SubElement(response, "Connect", action=action)
-    attributes = {
-        "url": f"wss://{HOST}/relay{agent}",
-        "language": query.get("language") or "en-US",
-        "dtmfDetection": "true",
-        "events": "speaker-events tokens-played",
-        "interruptible": "any",
-    }
-    relay = SubElement(connect, "ConversationRelay", attributes)
-    for name, value in query.items():
-        if name != "return":
-            SubElement(relay, "Parameter", name=name, value=value)
-    return ElementTree.tostring(response, encoding="unicode")
-
-
-def _way_home(form: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """A caller who hung up needs nothing; every other end goes back to the flow."""
-    if form["SessionStatus"] == "completed":
-        return ""
-    sent = {"FlowEvent": "return"} | {key: form[key] for key in ("SessionStatus", "HandoffData") if key in form}
-    response = Element("Response")
-    SubElement(response, "Redirect").text = f"{query['return']}?{urlencode(sent)}"
-    return ElementTree.tostring(response, encoding="unicode")
-
-
-async def _body(receive: Any) -> str:
-    pieces = []
-    while True:
-        event = await receive()
-        pieces.append(bytes(event.get("body", b"")))
-        if not event.get("more_body"):
-            return b"".join(pieces).decode()
-
-
-async def _answer(send: Any, text: str) -> None:
-    headers = [(b"content-type", b"text/xml")]
-    await send({"type": "http.response.start", "status": 200 if text else 204, "headers": headers})
-    await send({"type": "http.response.body", "body": text.encode()})
-
-
-class VoiceRedirect:
-    """What Twilio does at a redirect to our voice URL: fetches TwiML, runs the session, is sent back to the flow."""
-
-    def __init__(self, relay: ScriptedRelay, identity: Identity) -> None:
-        self.relay = relay
-        self.identity = identity
-
-    async def __call__(self, stage: RelayStage) -> RelayOutcome:
-        line = self.relay.line
-        wanted = await fetch_relay(line.transport, stage.url, self.identity, auth_token=line.auth_token)
-        assert dict(wanted.parameters) == dict(stage.parameters)
-        session = await self.relay.connect(wanted, self.identity, widget=stage.widget)
-        if session.outcome.status == "completed":
-            self.relay.caller.hung_up = True
-            return session.outcome
-        return _came_home(session)
-
-
-def _came_home(session: Session) -> RelayOutcome:
-    answer = session.action_response
-    assert answer is not None
-    home = ElementTree.fromstring(answer.text).findtext("Redirect") or ""
-    fields = {name: values[0] for name, values in parse_qs(urlsplit(home).query).items()}
-    assert fields["FlowEvent"] == "return"
-    status: Any = fields["SessionStatus"]
-    outcome = session.outcome
-    return RelayOutcome(
-        status=status,
-        session_id=outcome.session_id,
-        duration_ms=outcome.duration_ms,
-        close_code=outcome.close_code,
-        handoff_data=fields.get("HandoffData"),
-    )
 
 
 # ------------------------------------------------------------------------------------ one call
@@ -192,7 +80,7 @@ def play(flow: Flow, script: Script, *, wrap: Wrap | None = None, agents: str | 
 
 
 async def _play(flow: Flow, script: Script, wrap: Wrap | None, name: str) -> Played:
-    async with AsgiTransport(VoiceStub(server(name))) as inside:
+    async with AsgiTransport(server(name)) as inside:
         line = Line(transport=wrap(inside) if wrap else inside, auth_token=TOKEN, seed=1)
         clock = Clock()
         caller = ScriptedCaller(script, clock)
@@ -200,7 +88,7 @@ async def _play(flow: Flow, script: Script, wrap: Wrap | None, name: str) -> Pla
         identity = Identity.fresh(1, **({"from_": script.call.from_} if script.call.from_ else {}))
         call = {"CallSid": identity.call_sid, "AccountSid": identity.account_sid}
         call |= {"From": identity.from_, "To": identity.to}
-        walked = await walk(flow, call=call, caller=caller, relay=relay, redirect=VoiceRedirect(relay, identity))
+        walked = await walk(flow, call=call, caller=caller, relay=relay, redirect=relay.voice)
         caller.leftovers()
     if inside.failures:
         raise inside.failures[0]
@@ -242,7 +130,9 @@ def server(name: str) -> Any:
         agent = plugin(front_desk.FrontDesk(), name="front-desk", kind="agent")
     else:
         agent = plugin(ScriptedAgent(load_rules(FLOWS / "agents" / f"{name}.yaml")), name="scripted", kind="agent")
-    settings = load_settings(env_file=None, agent=agent.name, auth_token=TOKEN, public_url=f"https://{HOST}")
+    settings = load_settings(
+        env_file=None, agent=agent.name, auth_token=TOKEN, public_url=f"https://{HOST}", max_reconnects=0
+    )
     return create_app(settings, assemble([agent]))
 
 
