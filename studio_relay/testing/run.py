@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from studio_relay.errors import ScriptError
 from studio_relay.studio.outside import RelayOutcome
-from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
+from studio_relay.testing.attributes import RelayAttributes
 from studio_relay.testing.caller import Check, ScriptedCaller
 from studio_relay.testing.clock import Clock, is_virtual
 from studio_relay.testing.expectations import Evidence, judge
@@ -23,13 +23,11 @@ from studio_relay.testing.script import Script
 from studio_relay.testing.timings import Timings, first_words, longest_silence
 from studio_relay.testing.transcript import Turn
 from studio_relay.testing.twilio import LiveEvent, OnEvent, fetch_relay, ignore_event
+from studio_relay.testing.voice import MAX_SESSIONS, asked_again
 
 if TYPE_CHECKING:
     from studio_relay.studio.flow import Flow
     from studio_relay.studio.walk import Step, Walk
-
-MAX_SESSIONS = 5
-"""So many relays in a row are followed where an action URL asks for another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +102,7 @@ async def run_call(
     following: RelayAttributes | None = wanted
     while following is not None and len(relay.sessions) < MAX_SESSIONS:
         session = await relay.connect(following, identity)
-        following = _asked_again(session)
+        following = asked_again(session)
         if following is None and session.outcome.status == "failed" and caller.step and len(relay.sessions) <= redials:
             following = wanted
     return _report(script, relay, clock)
@@ -166,19 +164,6 @@ def _identity(script: Script, line: Line) -> Identity:
     given = {"from_": script.call.from_, "to": script.call.to}
     fields = {name: value for name, value in given.items() if value}
     return Identity.fresh(*([] if line.seed is None else [line.seed]), **fields)
-
-
-def _asked_again(session: Session) -> RelayAttributes | None:
-    """The relay that the action URL's TwiML begins, if it does."""
-    answer = session.action_response
-    if answer is None or answer.status != 200 or session.outcome.status == "completed":
-        return None
-    try:
-        return RelayAttributes.from_twiml(answer.text) if answer.text.strip() else None
-    except AttributesRefused as error:
-        if error.code is not None:
-            session.lessons.append(f"the action URL's TwiML: {error}")
-        return None
 
 
 def _report(
