@@ -66,7 +66,10 @@ class Memory:
         return sum(turn.who == "caller" and not turn.digits for turn in self.turns)
 
     async def save(self, store: SessionStore, call: Call, turns: Sequence[Turn], *, ended: bool) -> None:
-        """Keep the call as it is now. A store that fails, or a `call.state` that is not JSON, is logged."""
+        """Keep the call as it is now. A store that fails, or a `call.state` that is not JSON, is logged.
+
+        Not over what a later session has kept: a process that hung wakes up when its call is long elsewhere.
+        """
         value = {
             "agent": call.agent,
             "sessions": call.session_number,
@@ -76,6 +79,9 @@ class Memory:
         }
         try:
             async with asyncio.timeout(_STORE_SECONDS):
+                kept = await store.get(call.call_sid)
+                if kept is not None and kept["sessions"] > call.session_number:
+                    return
                 await store.put(call.call_sid, value, ENDED_SECONDS if ended else LIVE_SECONDS)
         except Exception as error:
             log.error("the conversation could not be stored; the call goes on: %s", store_fault(error))

@@ -190,3 +190,19 @@ async def test_keys_that_are_secret_are_not_kept(talk: Any) -> None:
     assert kept is not None
     assert "9876" not in str(kept)
     assert "98" not in str(line.conversation.call.history())
+
+
+async def test_a_session_that_wakes_up_late_does_not_undo_what_a_later_one_kept(talk: Any) -> None:
+    agent, store = Counter(), MemoryStore()
+    hung = talk(agent, store=store)
+    await hung.setup()
+    await hung.prompt("hello")
+    await asyncio.sleep(5)
+    later = talk(agent, store=store)
+    await later.setup(sessionId="VX2")
+    await later.prompt("again")
+    await asyncio.sleep(5)
+    await hung.close(1006)
+    third = talk(agent, store=store)
+    await third.setup(sessionId="VX3")
+    assert agent.starts[-1][:2] == (3, {"prompts": 2})

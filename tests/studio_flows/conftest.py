@@ -130,6 +130,7 @@ def server(name: str) -> Any:
         agent = plugin(front_desk.FrontDesk(), name="front-desk", kind="agent")
     else:
         agent = plugin(ScriptedAgent(load_rules(FLOWS / "agents" / f"{name}.yaml")), name="scripted", kind="agent")
+    # A session that failed goes home at once, as it does from the widget: the flow decides what follows.
     settings = load_settings(
         env_file=None, agent=agent.name, auth_token=TOKEN, public_url=f"https://{HOST}", max_reconnects=0
     )
