@@ -27,7 +27,7 @@ def test_each_line_says_what_to_do(run: Callable[..., Any]) -> None:
     assert lines[0] == "ok    settings          each one is known and within its range"
     [place] = [index for index, line in enumerate(lines) if line.startswith("warn")]
     assert lines[place + 1].strip().startswith("-> set it")
-    assert lines[-1] == "7 looked at: 0 wrong, 1 to mind"
+    assert lines[-1] == "8 looked at: 0 wrong, 1 to mind"
 
 
 @pytest.mark.usefixtures("installed")

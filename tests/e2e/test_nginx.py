@@ -32,7 +32,7 @@ from studio_relay.server.app import create_app
 from studio_relay.server.doctor.way import look_at_way
 from studio_relay.server.hosting import hosted, listen
 from studio_relay.settings import load_settings
-from studio_relay.testing.signing import sign_upgrade
+from studio_relay.testing.signing import sign_request, sign_upgrade
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 OPENSSL = shutil.which("openssl")
@@ -253,27 +253,55 @@ async def test_a_whole_call(nginx: Nginx) -> None:
         assert "hello" in words
 
 
-async def get(nginx: Nginx, door: str, path: str, **headers: str) -> int:
-    """The status of a GET through a door."""
+async def ask(nginx: Nginx, door: str, path: str, form: dict[str, str] | None = None, **headers: str) -> int:
+    """The status of a GET, or of a POST with a form, through a door."""
     base, port = nginx.door(door)
     scheme = "https" if base.startswith("wss") else "http"
     prefix = base.partition("://")[2].partition("/")[2]
     async with httpx.AsyncClient(verify=trusting(), timeout=SECONDS, trust_env=False) as client:
         names = {"Host": HOST, **headers} if door != "direct" else headers
         url = f"{scheme}://127.0.0.1:{port}/{prefix}{path}" if prefix else f"{scheme}://127.0.0.1:{port}{path}"
-        return (await client.get(url, headers=names)).status_code
+        return (await client.request("POST" if form else "GET", url, data=form, headers=names)).status_code
+
+
+@pytest.mark.parametrize(
+    ("server", "door", "signed", "status"),
+    [
+        ({"public_url": PUBLIC}, "nginx", PUBLIC, 200),
+        ({"public_url": PUBLIC}, "careless nginx", PUBLIC, 200),
+        ({"public_url": PUBLIC}, "direct", PUBLIC, 200),
+        ({"public_url": PHONE}, "nginx, a path taken away", PHONE, 200),
+        ({"public_url": PHONE}, "nginx, a path taken away", PUBLIC, 403),
+        ({"public_url": PUBLIC}, "nginx", f"http://{HOST}", 403),
+        ({"public_url": PUBLIC}, "nginx", f"wss://{HOST}", 403),
+        ({"public_url": PUBLIC}, "nginx", "https://evil.example", 403),
+        (TRUST, "nginx", PUBLIC, 200),
+        (TRUST, "careless nginx", PUBLIC, 403),
+        (TRUST, "nginx, a path taken away", PHONE, 403),
+        ({}, "nginx", PUBLIC, 200),
+        ({}, "careless nginx", PUBLIC, 403),
+    ],
+)
+async def test_webhooks(nginx: Nginx, server: dict[str, Any], door: str, signed: str, status: int) -> None:
+    form = {"CallSid": "CA" + "1" * 32, "From": "+15550100001", "FromCity": ""}
+    url = f"{signed}/voice"
+    async with relay(nginx, **server):
+        signature = sign_request(url, form, TOKEN, sign_as=url)
+        assert await ask(nginx, door, "/voice", form, **signature) == status
+        assert await ask(nginx, door, "/voice", form | {"From": "+15550100009"}, **signature) == 403
+        assert await ask(nginx, door, "/voice", form) == 403
 
 
 async def test_the_figures_are_not_public(nginx: Nginx) -> None:
     token = "a-token-for-prometheus"
     async with relay(nginx, metrics=True):
-        assert await get(nginx, "direct", "/metrics") == 200
-        assert await get(nginx, "nginx", "/metrics") == 404
-        assert await get(nginx, "nginx, a path taken away", "/metrics") == 403
+        assert await ask(nginx, "direct", "/metrics") == 200
+        assert await ask(nginx, "nginx", "/metrics") == 404
+        assert await ask(nginx, "nginx, a path taken away", "/metrics") == 403
     async with relay(nginx, public_url=PUBLIC, metrics_token=token):
         for door in ("direct", "nginx, a path taken away", "careless nginx"):
-            assert await get(nginx, door, "/metrics") == 403
-            assert await get(nginx, door, "/metrics", Authorization=f"Bearer {token}") == 200
+            assert await ask(nginx, door, "/metrics") == 403
+            assert await ask(nginx, door, "/metrics", Authorization=f"Bearer {token}") == 200
     with pytest.raises(SettingsError, match="METRICS_TOKEN"):  # a careless nginx would make them public
         load_settings(None, auth_token=TOKEN, public_url=PUBLIC, metrics=True)
 
@@ -290,6 +318,7 @@ async def test_the_doctor_comes_the_same_way(nginx: Nginx, theirs: str, found: s
     assert "nginx" in told["way"]
     assert found in told["signed upgrade"]
     assert told["unsigned upgrade"] == "refused, as it must be"
+    assert (told["voice URL"] == f"{PHONE}/voice leads to wss://{HOST}/phone/relay") is (theirs == PHONE)
 
 
 async def test_the_doctor_minds_upgrades_that_are_not_passed_on(nginx: Nginx) -> None:

@@ -106,6 +106,8 @@ async def test_a_sound_installation_has_nothing_to_mind(folder: Path) -> None:
         ({"hook_timeout_seconds": 30}, "limits", "warn", "silent for 30 s"),
         ({"max_reconnects": 5}, "limits", "warn", "5 times"),
         ({"require_ticket": True}, "limits", "warn", "widget"),
+        ({"twiml": {"speech_timeout": "5"}}, "TwiML", "fail", "STUDIO_RELAY_TWIML__SPEECH_TIMEOUT"),
+        ({"twiml": {"voice": "Joanna-Neural", "tts_provider": "Google"}}, "TwiML", "warn", "Joanna-Neural"),
         ({"max_calls": 1_000}, "limits", "warn", "may open 1024 files, and 1000 calls need 1100"),
     ],
 )
@@ -153,6 +155,7 @@ async def test_a_server_that_is_set_up_as_this_shell_is() -> None:
     [signed] = of(findings, "signed upgrade")
     assert signed.what == "accepted when signed for wss://relay.example.com/pre/relay"
     assert of(findings, "unsigned upgrade")[0].what == "refused, as it must be"
+    assert of(findings, "voice URL")[0].what == f"{PUBLIC}/voice leads to wss://relay.example.com/pre/relay"
 
 
 @pytest.mark.parametrize(
@@ -171,6 +174,7 @@ async def test_a_server_that_expects_another_signature(theirs: dict[str, Any], w
     assert signed.level == "fail"
     assert words in signed.what
     assert PUBLIC in signed.advice
+    assert of(findings, "voice URL", "fail")
     assert TOKEN not in repr(findings)
 
 

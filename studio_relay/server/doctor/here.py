@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from studio_relay.errors import PluginError, StoreError
+from studio_relay.errors import PluginError, StoreError, TwimlError
 from studio_relay.plugins import Plugins
 from studio_relay.server.doctor.finding import Finding, fail, ok, warn
+from studio_relay.server.layers import layers, resolve, server_layer
 from studio_relay.settings import Settings, is_loopback_host, unknown_names
 from studio_relay.store import open_store
 
@@ -24,6 +25,8 @@ _FILES_BESIDE_CALLS = 100
 async def look_here(settings: Settings, plugins: Plugins) -> AsyncIterator[Finding]:
     """Everything on this machine."""
     for finding in (*_settings(settings, plugins), *_secrets(settings), *_plugins(settings, plugins)):
+        yield finding
+    for finding in _twiml(settings, plugins):
         yield finding
     yield await _store(settings)
     for finding in (*_recordings(settings), *_limits(settings)):
@@ -110,6 +113,21 @@ def _plugins(settings: Settings, plugins: Plugins) -> Iterator[Finding]:
         yield warn("agent", "none is installed: the built-in echo repeats what callers say", "pip install an agent")
     else:
         yield ok("agent", f"{agent.name} answers")
+
+
+def _twiml(settings: Settings, plugins: Plugins) -> Iterator[Finding]:
+    """Whether Twilio would take what /voice answers, for each agent that may answer."""
+    base = settings.public_url or "https://relay.example.com"
+    problems: dict[str, Finding] = {}
+    for agent in plugins.agents.values():
+        try:
+            warnings = resolve(server_layer(base, agent.name), *layers(settings.twiml, agent)).warnings
+            found = [warn("TwiML", warning, "`studio-relay twiml` shows each value's origin") for warning in warnings]
+        except TwimlError as error:
+            advice = "until it is right, calls get TwiML with the defaults alone"
+            found = [fail("TwiML", line, advice) for line in str(error).splitlines()]
+        problems |= {finding.what: finding for finding in found}
+    yield from problems.values() or [ok("TwiML", "Twilio would take every attribute that is set")]
 
 
 # --- store and recordings ---------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -74,6 +75,8 @@ async def look_at_way(settings: Settings, url: str | None) -> AsyncIterator[Find
         yield finding
     async for finding in _upgrades(way, settings):
         yield finding
+    if settings.signing_tokens:
+        yield await _voice(way, settings)
     async for finding in _exposed(way):
         yield finding
 
@@ -86,13 +89,14 @@ def _signed_base(door: str, public_url: str | None) -> str:
 # --- /health ----------------------------------------------------------------------------------------------
 
 
-async def fetch(url: str) -> Answer:
-    """GET without following redirects."""
+async def fetch(url: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+    """GET, or POST where there is a form, without following redirects."""
     import httpx
 
+    method = "GET" if form is None else "POST"
     try:
         async with httpx.AsyncClient(timeout=_SECONDS, follow_redirects=False) as client:
-            response = await client.get(url)
+            response = await client.request(method, url, data=form, headers=headers)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Answer(fault=_network_fault(error))
     return _answer_of(response)
@@ -215,11 +219,11 @@ def _without_redirects(attempt: Any) -> Any:
     return attempt
 
 
-def sign(url: str, token: str) -> str:
-    """The signature of an upgrade: over its URL, without parameters."""
+def sign(url: str, token: str, form: Mapping[str, str] | None = None) -> str:
+    """The signature of a webhook, over its URL and form; that of an upgrade has no form."""
     from twilio.request_validator import RequestValidator
 
-    return str(RequestValidator(token).compute_signature(url, {}))
+    return str(RequestValidator(token).compute_signature(url, dict(form or {})))
 
 
 async def _upgrades(way: Way, settings: Settings) -> AsyncIterator[Finding]:
@@ -308,6 +312,33 @@ def _misunderstandings(way: Way, signed_url: str, settings: Settings) -> Iterato
     for name in sorted(inner):
         for prefix in dict.fromkeys((path, "relay")):
             yield f"wss://{name}/{prefix}", "it takes the proxy's name for it for its own"
+
+
+# --- /voice -----------------------------------------------------------------------------------------------
+
+
+async def _voice(way: Way, settings: Settings) -> Finding:
+    """Ask for TwiML as for a call without an id, of which nothing is kept."""
+    form = {"AccountSid": settings.account_sid or "AC" + "0" * 32}
+    url, relay = f"{way.signed}/voice", f"{_websocket(way.signed)}/relay"
+    answers = [
+        await fetch(f"{way.door}/voice", form, {SIGNATURE_HEADER: sign(url, token, form)})
+        for token in settings.signing_tokens
+    ]
+    answer = next((one for one in answers if one.status == 200), answers[0])
+    if answer.status != 200:
+        what = answer.fault or f"answers {answer.status}"
+        return fail("voice URL", f"{url}, signed as Twilio signs it: {what}", "the server's log says why")
+    named = re.search(r"<ConversationRelay [^>]*?url=\"([^\"]*)\"", answer.body)
+    if named is None:
+        return warn("voice URL", f"{url} answers without a relay", "the server drains, or its log says why")
+    if named[1].rstrip("/") != relay:
+        return fail(
+            "voice URL",
+            f"its TwiML leads to {named[1][:200]}, and Twilio's way is {relay}",
+            f"set STUDIO_RELAY_PUBLIC_URL={way.signed} where the server runs",
+        )
+    return ok("voice URL", f"{url} leads to {relay}")
 
 
 # --- what strangers should not see ------------------------------------------------------------------------
