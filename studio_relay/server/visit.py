@@ -27,11 +27,15 @@ _MOST_PARAMETERS = 50
 MAX_MOVES = 10
 """So often a call follows its server's leaving; more is no deployment but a loop."""
 
-Change = Literal["minimal", "recogniser"]
-"""How the TwiML of a resumed session differs: nothing that Twilio may have refused, or another speech recogniser."""
+Change = Literal["minimal", "recogniser", "refused"]
+"""What is different at the next attempt: nothing in the TwiML that Twilio may have refused, or another speech
+recogniser; or that a connection was refused before, which happens once at most."""
 
 Reaction = Literal["reconnect", "once", "minimal", "recogniser", "give-up", "unknown"]
 """What a failure asks for; see `failures.py`."""
+
+
+_CHANGED_BY: Mapping[Reaction, Change] = {"once": "refused", "minimal": "minimal", "recogniser": "recogniser"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +50,10 @@ class Recovery:
         """The next attempt after a failure, None when there is none left. `limit` is `MAX_RECONNECTS`."""
         if reaction in ("give-up", "unknown") or self.reconnects >= limit:
             return None
-        if (reaction == "once" and self.reconnects) or (reaction == "minimal" and "minimal" in self.changes):
+        change = _CHANGED_BY.get(reaction)
+        if change in self.changes and change != "recogniser":
             return None
-        change: set[Change] = {"minimal"} if reaction == "minimal" else set()
-        changes = self.changes | change
-        if reaction == "recogniser":
-            changes = changes ^ {"recogniser"}
+        changes = self.changes if change is None else self.changes ^ {change}
         return replace(self, reconnects=self.reconnects + 1, changes=changes)
 
     def moved(self) -> Recovery | None:

@@ -453,3 +453,14 @@ async def test_an_agent_that_is_not_there_any_more_is_stood_in_for(web: Any, cap
 )
 async def test_a_count_that_is_none_counts_as_many(web: Any, query: str) -> None:
     assert (await web(Agent()).post(f"/connect-action?{query}", **failed())).outcome == "apology"
+
+
+async def test_a_connection_that_is_refused_is_tried_once_more_also_after_a_loss(web: Any) -> None:
+    server = web(Agent())
+    lost = await server.post("/connect-action", **failed("64105"))
+    refused = await server.post(lost.action, **failed("64102", SessionId="VX2"))
+    assert (refused.outcome, refused.relay.get("welcomeGreeting")) == ("reconnect", None)
+    server = web(Agent(), max_reconnects=9)
+    refused = await server.post("/connect-action", **failed("64102"))
+    lost = await server.post(refused.action, **failed("64105", SessionId="VX2"))
+    assert (await server.post(lost.action, **failed("64102", SessionId="VX3"))).outcome == "apology"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
+from functools import partial
 from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qs, quote, urlsplit
 from xml.etree import ElementTree
@@ -17,7 +19,7 @@ from studio_relay import Call, Handoff, create_app, hookimpl
 from studio_relay.plugins import assemble, load_plugins, plugin
 from studio_relay.server.drain import drain
 from studio_relay.settings import FAREWELLS, load_settings
-from studio_relay.store import MemoryStore, SessionStore, open_store
+from studio_relay.store import MemoryStore, SessionStore
 from studio_relay.testing import AsgiTransport, Run, parse_script, run_call, run_virtual
 from studio_relay.testing.relay import Line
 from studio_relay.testing.transport import Response, Socket, UpgradeRefused
@@ -151,8 +153,8 @@ def test_a_lost_socket_is_resumed_without_a_second_greeting_with_its_history_and
     assert [session.outcome.error_code for session in run.sessions] == ["64105", None]
 
 
-def test_another_process_resumes_it_by_the_shared_store(tmp_path: Path) -> None:
-    servers = Servers(2, store=open_store(f"sqlite:///{tmp_path}/relay.db"), require_ticket=True)
+def test_another_process_resumes_it_by_the_shared_store() -> None:
+    servers = Servers(2, require_ticket=True)
     drop = servers.transports[0].connect
 
     async def connect(url: str, headers: Mapping[str, str]) -> Socket:
@@ -237,3 +239,40 @@ def test_a_server_that_leaves_hands_its_calls_to_the_next_one() -> None:
 
 def test_twice_is_the_same() -> None:
     assert Servers().call(DROPPED).to_json() == Servers().call(DROPPED).to_json()
+
+
+FOUR_SENTENCES = "steps: [{say: it is late}, {say: still late}, {say: really late}, {say: a person please}]"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_server_that_is_gone_at_any_moment_costs_no_call_its_history(seed: int) -> None:
+    rng = random.Random(seed)
+    kind, after = rng.choice(["killed", "hung", "refused"]), rng.uniform(0.2, 10)
+    servers = Servers(2)
+    reached = servers.transports[0].connect
+    tasks = []
+
+    async def connect(url: str, headers: Mapping[str, str]) -> Socket:
+        socket = await reached(url, headers)
+        tasks.append(asyncio.ensure_future(go_down(socket)))
+        return socket
+
+    async def go_down(socket: Any) -> None:
+        await asyncio.sleep(after)
+        servers.up = 1
+        servers.refused = 1 if kind == "refused" else 0
+        if kind == "hung":  # the server notices half a minute later, when the call is long elsewhere
+            tell = socket._to_app.put_nowait
+            socket._to_app.put_nowait = partial(asyncio.get_running_loop().call_later, 30, tell)
+        await socket.abort()
+
+    servers.transports[0].connect = connect  # type: ignore[method-assign]
+    run = servers.call(FOUR_SENTENCES)
+    numbers = [number for number, *_ in servers.desk.sessions]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert servers.outcomes[-1] in ("hang-up", "hung-up")
+    assert "apology" not in servers.outcomes
+    assert spoken(run).count("Hello") <= 1  # none, if the server was gone before it began
+    assert run.timings.longest_silence_ms <= 5_000
+    counted = re.findall(r"number (\d)", spoken(run))
+    assert counted == sorted(set(counted)), "what was counted before the outage is counted once"
