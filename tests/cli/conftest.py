@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,23 +52,33 @@ def environment() -> Callable[..., Mapping[str, str]]:
     return lambda **variables: {**os.environ, **variables}
 
 
-@pytest.fixture
-def server() -> Iterator[Callable[..., str]]:
-    """Starts `studio-relay serve` on a free port, echo answers unless asked; returns the URL of its relay."""
-    started: list[subprocess.Popen[str]] = []
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """`studio-relay serve` on a free port, echo answers unless asked; returns the URL of its relay.
 
-    def start(*arguments: str, **variables: str) -> str:
+    The same arguments and settings give the same server, which runs until the last test.
+    """
+    started: list[subprocess.Popen[str]] = []
+    folder = tmp_path_factory.mktemp("servers")
+
+    def server(*arguments: str, **variables: str) -> str:
+        own = {k: v for k, v in os.environ.items() if k.startswith(("STUDIO_RELAY_", "TWILIO_"))}
+        settings = {"STUDIO_RELAY_AGENT": "echo", **own, **variables}
+        return start(arguments, tuple(sorted(settings.items())))
+
+    @cache
+    def start(arguments: tuple[str, ...], settings: tuple[tuple[str, str], ...]) -> str:
         command = [sys.executable, "-m", "studio_relay", "serve", "--port", "0", "--json", *arguments]
-        environment = {"STUDIO_RELAY_AGENT": "echo", **os.environ, **variables}
+        environment = {**os.environ, **dict(settings)}
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment, cwd=folder
         )
         started.append(process)
         assert process.stdout is not None
         url: str = json.loads(process.stdout.readline())["local_relay_url"]
         return url
 
-    yield start
+    yield server
     for process in started:
         process.kill()
         process.communicate(timeout=SECONDS)

@@ -11,14 +11,14 @@ import pytest
 Server = Callable[..., str]
 
 
-def test_a_report_in_the_terminal_and_as_json(program: Any, server: Server) -> None:
+def test_a_report_in_the_terminal_and_as_json(run: Any, server: Server) -> None:
     url = server("--insecure", "--agent", "echo")
-    shown = program("conformance", url, "--only", "setup", "--only", "end")
-    assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert "ok    setup" in shown.stdout
+    shown = run("conformance", url, "--only", "upgrade-plain", "--only", "end")
+    assert shown.exit_code == 0, shown.stdout + shown.stderr
+    assert "ok    upgrade-plain" in shown.stdout
     assert "skip  end" in shown.stdout
     assert "1 passed, 0 failed, 1 skipped" in shown.stdout
-    report = json.loads(program("conformance", url, "--only", "setup", "--json").stdout)
+    report = json.loads(run("conformance", url, "--only", "upgrade-plain", "--json").stdout)
     assert list(report)[:3] == ["version", "ok", "url"]
     assert report["counts"] == {"passed": 1, "failed": 0, "skipped": 0}
     (case,) = report["cases"]
@@ -26,17 +26,17 @@ def test_a_report_in_the_terminal_and_as_json(program: Any, server: Server) -> N
     assert case["certainty"] in ("documented", "recorded", "sdk", "inferred")
 
 
-def test_a_broken_rule_is_1(program: Any, server: Server) -> None:
+def test_a_broken_rule_is_1(run: Any, server: Server) -> None:
     url = server("--insecure", "--agent", "echo")
-    done = program("conformance", url, "--only", "end", "--farewell", "good bye", "--wait", "0.3")
-    assert done.returncode == 1
+    done = run("conformance", url, "--only", "end", "--farewell", "good bye", "--wait", "0.3")
+    assert done.exit_code == 1
     assert "FAIL  end" in done.stdout
     assert "rule: " in done.stdout
 
 
-def test_a_server_that_refuses_the_upgrade_is_not_asked(program: Any, server: Server) -> None:
-    done = program("conformance", server("--agent", "echo", TWILIO_AUTH_TOKEN="s"))
-    assert done.returncode == 2
+def test_a_server_that_refuses_the_upgrade_is_not_asked(run: Any, server: Server) -> None:
+    done = run("conformance", server("--agent", "echo", TWILIO_AUTH_TOKEN="s"))
+    assert done.exit_code == 2
     assert done.stdout == ""
     assert "refused the upgrade with 403" in done.stderr
     assert "the upgrade was not signed" in done.stderr
