@@ -41,8 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ticket": {"protocol"},
     "memory": {"errors", "protocol", "call", "store"},
     "dispatch": {
-        "errors", "protocol", "call", "floor", "handoff", "listening", "memory", "plugins", "hooks", "replies", "settings", "store",
-        "ticket", "voice", "watching", "wrapping", "log", "story",
+        "errors", "protocol", "call", "floor", "handoff", "listening", "memory", "plugins", "hooks", "replies",
+        "settings", "store", "ticket", "voice", "watching", "wrapping", "log", "story",
     },
     "registry": {"errors", "protocol", "call", "dispatch"},
     "testing": {"*"},
