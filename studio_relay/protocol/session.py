@@ -58,7 +58,7 @@ from studio_relay.protocol.transcript import Transcript
 
 # A key is itself a barge-in: Twilio reports the interrupt it causes right behind it (design decision 20).
 KEY_CAUSES_INTERRUPT_SECONDS = 0.25
-# The network may hold up what is right behind it; where events tell that nothing else happened, this long.
+# Where events tell who makes sounds, nobody does in between; the network may hold up what is right behind the key.
 _LATE_INTERRUPT_SECONDS = 5.0
 # How Twilio says that it refused a frame of ours; such reports this close together count as a row.
 _REFUSED_FRAME = 64107
@@ -249,9 +249,11 @@ class Session:
             return self._number
         number, at = self._key
         answered = any(s.heard for s in self.playback.speeches if s.began >= number)
-        behind = not self._sound_after_key and self.playback.tells_speakers
-        limit = _LATE_INTERRUPT_SECONDS if behind else KEY_CAUSES_INTERRUPT_SECONDS
-        return number if now - at <= limit and not answered else self._number
+        if self.playback.tells_speakers:
+            is_keys = not self._sound_after_key and now - at <= _LATE_INTERRUPT_SECONDS
+        else:
+            is_keys = now - at <= KEY_CAUSES_INTERRUPT_SECONDS
+        return number if is_keys and not answered else self._number
 
     def _info(self, message: Info, now: float) -> Event:
         self._sound_after_key = self._sound_after_key or message.name in ("agentSpeaking", "clientSpeaking")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from studio_relay import hookimpl
-from studio_relay.testing import AsgiTransport, Line, run_virtual
+from studio_relay.testing import AsgiTransport, Identity, Line, run_virtual
 from studio_relay.testing.chaos import ChaosCall, run_chaos
 from studio_relay.testing.faults import Fault, FaultPlan, fault_plans
-from studio_relay.testing.pytest_plugin import SOCKET_URL
-from studio_relay.testing.witness import play_chaos
+from studio_relay.testing.pytest_plugin import AUTH_TOKEN, SOCKET_URL, make_app
+from studio_relay.testing.script import DropSocket
+from studio_relay.testing.signing import sign_upgrade
+from studio_relay.testing.witness import Witness, play_chaos
 
 
 class Talker:
@@ -66,18 +69,17 @@ def test_a_goodbye_is_not_cut_by_the_interrupt_of_the_key_that_asked_for_it() ->
     assert testimony.report.cut_goodbyes == []
 
 
-class Hasty(Talker):
-    """Breaks rules: ends without waiting, speaks behind the end."""
+class Broken:
+    """Fails at once."""
 
     @hookimpl
-    def on_setup(self, call: Any) -> None:
-        call._line.session.end()  # past everything that waits
+    def on_setup(self) -> None:
         raise RuntimeError("on purpose")
 
 
 def test_an_agent_that_fails_is_found_out() -> None:
-    problems = play_chaos(Hasty(), ChaosCall.from_seed(1, mode="full", faults=False)).problems
-    assert any("on purpose" in problem or "on_setup" in problem for problem in problems)
+    problems = play_chaos(Broken(), ChaosCall.from_seed(1, mode="full", faults=False)).problems
+    assert any("on_setup" in problem for problem in problems)
 
 
 def test_the_same_seed_is_the_same_call() -> None:
@@ -128,3 +130,25 @@ def test_each_fault_reaches_the_server(serve: Any) -> None:
     assert kinds[:7] == ["setup", "info", "info", "info", "weather", "info", "setup"]
     assert 1006 in app.closed
     assert app.forms[0] == app.forms[1]
+
+
+def test_a_setup_that_came_is_a_session_however_soon_the_socket_goes() -> None:
+    witness = Witness()
+
+    async def main() -> None:
+        async with AsgiTransport(make_app(Talker(), extensions=(witness,))) as transport:
+            socket = await transport.connect(SOCKET_URL, sign_upgrade(SOCKET_URL, AUTH_TOKEN))
+            await socket.send_text(json.dumps(Identity.fresh(1).setup("VX1", {})))
+            await socket.abort()
+        assert transport.failures == []
+
+    run_virtual(main())
+    assert witness.ends == ["VX1"]
+
+
+def test_what_is_on_its_way_when_the_socket_goes_is_not_delivered() -> None:
+    chaos = ChaosCall.from_seed(8, mode="full", faults=False)
+    first = replace(chaos, script=replace(chaos.script, steps=(DropSocket(line=1),)))
+    testimony = play_chaos(Talker(), first)
+    assert testimony.problems == []
+    assert testimony.report.set_up == testimony.witness.ends
