@@ -34,7 +34,7 @@ async def call_hook(hook: Hook, available: Mapping[str, Any]) -> Any:
     """
     arguments = {name: available[name] for name in hook.arguments if name in available}
     try:
-        if _is_asynchronous(hook.function) or _is_virtual(asyncio.get_running_loop()):
+        if hook.is_asynchronous or _is_virtual(asyncio.get_running_loop()):
             result = hook.function(**arguments)
         else:
             result = await _in_thread(hook, arguments)
@@ -73,10 +73,6 @@ def _collect(task: asyncio.Task[Any]) -> None:
     _strays.discard(task)
     if not task.cancelled():
         task.exception()  # seen: whoever abandoned the task has reported why
-
-
-def _is_asynchronous(function: Any) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _is_virtual(loop: asyncio.AbstractEventLoop) -> bool:

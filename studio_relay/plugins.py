@@ -12,6 +12,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -40,6 +41,11 @@ class Hook:
 
     def __str__(self) -> str:
         return f"{self.name} of {self.plugin}"
+
+    @cached_property
+    def is_asynchronous(self) -> bool:
+        """Whether calling it never blocks: a coroutine function or an async generator."""
+        return inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function)
 
 
 @dataclass(frozen=True, kw_only=True)

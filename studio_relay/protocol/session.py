@@ -396,7 +396,7 @@ class Session:
             self._wire.popleft()
             del self._cycles[cycle.number]
             if cycle.closer is not None:
-                return dump(cycle.closer)
+                return dump_text("", True) if cycle.closer is _CLOSER else dump(cycle.closer)
         text, self._end = self._end, None
         return text
 
