@@ -442,15 +442,17 @@ def log() -> Iterator[list[str]]:
         one.propagate = propagate
 
 
-def leaks(text: str, canaries: Callable[[Canary], tuple[str, ...]], secrets: bool = True) -> set[str]:
-    """Which canaries sing in `text`, digits also when they are written in groups."""
+def leaks(text: str, canaries: Callable[[Canary], tuple[str, ...]]) -> set[str]:
+    """Which canaries sing in `text`, in any case, and digits also when they are written in groups."""
     text = text.lower()
     close = re.sub(r"(?<=\d)[ .,\-()]+(?=\d)", "", text)
-    wanted = {word for seed in range(CALLS) for word in canaries(Canary.of(seed))}
-    if secrets:
-        values = (TOKEN, OLD_TOKEN, "shared-key-canary", *map(str, (SECRETS["api_secret"], SECRETS["metrics_token"])))
-        wanted |= {*values, *(sign_upgrade(RELAY, token)["X-Twilio-Signature"] for token in (TOKEN, OLD_TOKEN))}
-    return {word for word in wanted if word.lower() in text or word.lower() in close}
+    wanted = {word.lower(): word for seed in range(CALLS) for word in canaries(Canary.of(seed))}
+    runs = {run for source in (text, close) for run in re.findall(r"[a-z]+|[0-9]+", source)}
+    lengths = sorted(set(map(len, wanted)))
+    parts = {run[at : at + length] for run in runs for length in lengths for at in range(len(run) - length + 1)}
+    signatures = [sign_upgrade(RELAY, token)["X-Twilio-Signature"] for token in (TOKEN, OLD_TOKEN)]
+    secrets = (TOKEN, OLD_TOKEN, "shared-key-canary", "api-secret-canary", "metrics-token-canary", *signatures)
+    return {wanted[part] for part in parts & wanted.keys()} | {one for one in secrets if one.lower() in text}
 
 
 def everything(canary: Canary) -> tuple[str, ...]:
