@@ -165,6 +165,7 @@ def plugin(thing: Any, *, name: str, kind: Kind, package: str = "", version: str
     hooks = _hooks(manager, name)
     _check_kind(name, kind, hooks)
     _check_model(thing, name)
+    _check_relay(thing, name)
     return Plugin(
         name=name,
         kind=kind,
@@ -276,6 +277,15 @@ def _check_kind(name: str, kind: Kind, hooks: Mapping[str, Hook]) -> None:
         raise PluginError(
             f"plugin {name}: wrap_reply is for extensions, and {name} is an agent; "
             f"offer it under the entry-point group {GROUPS['extension']}"
+        )
+
+
+def _check_relay(thing: Any, name: str) -> None:
+    relay = getattr(thing, "relay", None)
+    if relay is not None and not isinstance(relay, Mapping):
+        raise PluginError(
+            f"plugin {name}: relay must be a mapping of TwiML attributes, such as {{'voice': 'en-US-Journey-O'}}, "
+            f"found {type(relay).__name__}; give what is not one another name"
         )
 
 

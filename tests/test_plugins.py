@@ -270,3 +270,11 @@ def test_one_object_under_two_names_is_refused_by_name() -> None:
     thing = marked("on_end")
     with pytest.raises(PluginError, match=r"one.*two|two.*one"):
         assemble([plugin(thing, name=name, kind="extension") for name in ("one", "two")])
+
+
+def test_relay_that_is_no_mapping_is_refused() -> None:
+    class Agent:
+        relay = "en-US-Journey-O"
+
+    with pytest.raises(PluginError, match="relay must be a mapping of TwiML attributes.*found str"):
+        plugin(Agent, name="talker", kind="agent")
