@@ -276,5 +276,5 @@ def test_relay_that_is_no_mapping_is_refused() -> None:
     class Agent:
         relay = "en-US-Journey-O"
 
-    with pytest.raises(PluginError, match="relay must be a mapping of TwiML attributes.*found str"):
+    with pytest.raises(PluginError, match=r"relay must be a mapping of TwiML attributes.*found str"):
         plugin(Agent, name="talker", kind="agent")
