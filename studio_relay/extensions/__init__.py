@@ -1,1 +1,0 @@
-"""The extensions that come with studio-relay, registered like anybody's."""
