@@ -124,7 +124,7 @@ def test_only_the_command_line_imports_cli_and_testing(part: str) -> None:
             assert name not in ("cli", "testing"), f"{path.relative_to(ROOT)}:{line}: {part} must not import {name}"
 
 
-@pytest.mark.parametrize("part", ["agents", "extensions"])
+@pytest.mark.parametrize("part", ["agents"])
 def test_what_is_built_in_sees_what_anybody_sees(part: str) -> None:
     allowed = set(studio_relay.__all__) | {
         part,
