@@ -139,6 +139,7 @@ class Playback:
         self.speeches: list[Speech] = []
         self.tones: list[Tones] = []
         self.greeting: Greeting | None = None
+        self._fillers = False  # something preemptible was sent: look for it when other speech follows
         self._pointer = 0  # index of the speech that is heard, or will be next
         self._tokens_seen = False
         self._speakers_seen = False
@@ -179,14 +180,19 @@ class Playback:
         self._busy_until = max(self._busy_until, now) + SECONDS_PER_TONE * len(digits)
 
     def _begin(self, speech: Speech, now: float) -> None:
+        if self._fillers:
+            self._follow_fillers(speech, now)
+        self._fillers = self._fillers or speech.preemptible
+        speech.sent_at = now
+        self.speeches.append(speech)
+        self._marks.append((speech, 0, now))
+
+    def _follow_fillers(self, speech: Speech, now: float) -> None:
         if not self._tokens_seen:
             self._estimate_preempted(speech.cycle, now)
         for earlier in self._waiting():
             if earlier.preemptible and earlier.cycle != speech.cycle:
                 earlier.followed_at = min(earlier.followed_at, now)
-        speech.sent_at = now
-        self.speeches.append(speech)
-        self._marks.append((speech, 0, now))
 
     # ------------------------------------------------------------------------ what Twilio reports
 
