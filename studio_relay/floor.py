@@ -27,8 +27,14 @@ class Floor:
     @property
     def replies(self) -> list[Reply]:
         """All replies that are not settled."""
+        if self._is_empty():
+            return []
         candidates = (self.opening, self.running, *self._keyed)
         return [reply for reply in candidates if reply is not None and not reply.settled]
+
+    def _is_empty(self) -> bool:
+        """Whether nobody speaks, which is so when most prompts come."""
+        return self.opening is None and not self._keyed and (self.running is None or self.running.settled)
 
     @property
     def waiting(self) -> Reply | None:

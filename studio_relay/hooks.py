@@ -11,6 +11,7 @@ import inspect
 import threading
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextvars import copy_context
+from types import AsyncGeneratorType
 from typing import Any, TypeVar
 
 from studio_relay.errors import PluginError
@@ -38,6 +39,8 @@ async def call_hook(hook: Hook, available: Mapping[str, Any]) -> Any:
             result = hook.function(**arguments)
         else:
             result = await _in_thread(hook, arguments)
+        if type(result) is AsyncGeneratorType:  # the usual answer, and the one that is in a hurry
+            return result
         return await result if inspect.isawaitable(result) else result
     except SystemExit as error:  # on the loop it would end the process, and every call with it
         raise PluginError(f"{hook} called sys.exit()") from error

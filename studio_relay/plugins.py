@@ -43,6 +43,11 @@ class Hook:
         return f"{self.name} of {self.plugin}"
 
     @cached_property
+    def task_name(self) -> str:
+        """What a task that runs it is called."""
+        return f"studio-relay {self}"
+
+    @cached_property
     def is_asynchronous(self) -> bool:
         """Whether calling it never blocks: a coroutine function or an async generator."""
         return inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function)

@@ -75,7 +75,7 @@ class Reply:
         """Run the hook, once all of `after` are done or have had a second to be."""
         self._began_at = self._progress_at = self._loop.time()
         self._timer = self._loop.call_later(self._piece_seconds, self._check_deadlines)
-        self._task = self._loop.create_task(self._run(set(after)), name=f"studio-relay {self.hook} {label}")
+        self._task = self._loop.create_task(self._run(set(after)), name=f"{self.hook.task_name} {label}")
 
     @property
     def task(self) -> asyncio.Task[None] | None:
