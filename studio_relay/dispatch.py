@@ -236,6 +236,8 @@ class Conversation:
     # ------------------------------------------------------------------------------ the events
 
     def _dispatch(self, event: Event, call: Call) -> None:
+        if _changes_history(event):
+            self._remember_soon()
         match event:
             case Prompted():
                 self._audience.extensions("on_prompt", call=call, prompt=event.prompt)
@@ -717,6 +719,13 @@ class Conversation:
 async def _anybody(setup: Setup) -> str | None:
     """Where nobody checks who calls."""
     return None
+
+
+def _changes_history(event: Event) -> bool:
+    """Whether the caller, or what was heard of us, gets further: a server that dies must not take that with it."""
+    if isinstance(event, Informed):
+        return event.info.name == "tokensPlayed"
+    return isinstance(event, Prompted | Interrupted)
 
 
 def _type_name(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -87,6 +88,21 @@ async def test_what_is_said_is_kept_before_the_socket_closes(talk: Any) -> None:
     second = talk(agent, store=store)
     await second.setup(sessionId="VX2")
     assert agent.starts[1][:2] == (2, {"prompts": 1})
+
+
+async def test_what_was_said_and_heard_is_kept_at_once_in_case_the_server_dies(talk: Any) -> None:
+    store = MemoryStore()
+    lost = talk(Counter(), store=store)
+    await lost.setup()
+    await lost.prompt("hello")
+    await asyncio.sleep(1)
+    lost.receive({"type": "info", "name": "agentSpeaking", "value": "on"})
+    await asyncio.sleep(1)
+    lost.receive({"type": "info", "name": "tokensPlayed", "value": "Number 1."})
+    await asyncio.sleep(0.2)
+    kept = await store.get(lost.conversation.call.call_sid)
+    assert kept is not None
+    assert [turn["text"] for turn in json.loads(kept["turns"])] == ["hello", "Number 1."]
 
 
 @pytest.mark.parametrize(("code", "seconds"), [(1000, ENDED_SECONDS), (1006, LIVE_SECONDS)])
