@@ -40,6 +40,7 @@ class Wire(Protocol):
 
     def wake(self) -> None: ...
     def begins(self) -> None: ...
+    def sent(self) -> None: ...
     async def changed(self) -> None: ...
 
 
@@ -118,7 +119,17 @@ class Voice:
 
     async def flush(self) -> None:
         """Wait until everything that was put stands in its talk cycle, and close it: Twilio speaks all of it."""
-        self._close_cycle()
+        session, writer, cycle = self.wire.session, self.wire.writer, self.cycle
+        if cycle is None or writer is None or writer.busy or session.waiting or not session.is_open(cycle):
+            self._close_cycle()
+            return
+        # Nobody else is writing, as with speak(): the end of a reply need not wait for a task of its own.
+        session.finish(cycle)
+        self.cycle = None
+        text = session.next_text(writer.time())
+        if text is not None:
+            await writer.transmit(text)
+        self.wire.sent()
 
     def cut(self) -> None:
         """The caller barged in, and the hook goes on: what was put so far is not to be heard."""
