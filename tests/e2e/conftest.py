@@ -128,10 +128,11 @@ class Server:
         try:
             async with asyncio.timeout(seconds):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                with suppress(ConnectionError):
+                try:
                     writer.write(b"GET /ready HTTP/1.1\r\nHost: balancer\r\nConnection: close\r\n\r\n")
                     self.ready = b" 200 " in await reader.readline()
-                writer.transport.abort()
+                finally:
+                    writer.transport.abort()
         except (OSError, TimeoutError):
             self.ready = False
             self.cut()
