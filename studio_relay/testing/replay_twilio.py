@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -298,8 +298,3 @@ def _shorter(one: str, other: str) -> tuple[str, str]:
     """Both up to the length of the shorter: a cycle that was cut says only how far it had come."""
     length = min(len(one), len(other))
     return one[:length], other[:length]
-
-
-def meanings_of(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What a server's messages mean, for tests of one's own: talk cycles joined, `end` parsed."""
-    return [dict(m.content) for m in _meanings([_Sent(line=0, at_ms=0, message=message) for message in messages])]

@@ -155,10 +155,6 @@ def _without_query(url: str) -> str:
     return url.partition("?")[0]
 
 
-def _said(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
 class _NetSocket:
     """A real WebSocket."""
 

@@ -16,7 +16,6 @@ MAX_STATES_SCHEMA, MAX_STATES = 1_000, 2_000
 SCHEMA = "https://schemas.twilio.com/studio/draft/2019-09/flow-definition"
 _ENVELOPE = ("states", "initial_state", "description", "flags", "$schema")
 _STATE = ("name", "type", "transitions", "properties")
-_TRANSITION = ("event", "next", "conditions")
 _CONDITION = {"friendly_name": str, "type": str, "value": str, "arguments": list}
 _SAFE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _JAVA_NAMES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
