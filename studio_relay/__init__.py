@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from studio_relay.call import Call, SessionEnd
     from studio_relay.errors import (
+        AccountError,
         CallEnded,
         FlowError,
         HandoffError,
@@ -47,9 +48,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "studio_relay.call": ("Call", "SessionEnd"),
     "studio_relay.errors": (
-        "CallEnded", "FlowError", "HandoffError", "LocalProtocolError", "PluginError", "ProtocolError", "QueueFull",
-        "RecordingError", "RelayError", "RemoteProtocolError", "ScriptError", "SettingsError", "SignatureError",
-        "StoreError", "TwimlError",
+        "AccountError", "CallEnded", "FlowError", "HandoffError", "LocalProtocolError", "PluginError", "ProtocolError",
+        "QueueFull", "RecordingError", "RelayError", "RemoteProtocolError", "ScriptError", "SettingsError",
+        "SignatureError", "StoreError", "TwimlError",
     ),
     "studio_relay.handoff": ("Handoff",),
     "studio_relay.hookspecs": ("Reply", "Spoken", "hookimpl"),
@@ -64,6 +65,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [
+    "AccountError",
     "Call",
     "CallEnded",
     "Dtmf",

@@ -15,11 +15,17 @@
       FlowError                   a flow definition, or a run of one, that cannot go on
       ScriptError                 a caller script that cannot be read or obeyed
       RecordingError              a recording that cannot be read or replayed
+      AccountError                Twilio's API refused, could not be reached, or left open what happened
 
 A message says what was expected, what was found, where, and what to do next. It never holds a secret.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from studio_relay.studio.account.problems import Problem
 
 
 class RelayError(Exception):
@@ -103,3 +109,27 @@ class RecordingError(RelayError):
     def __init__(self, message: str, *, line: int | None = None) -> None:
         super().__init__(message)
         self.line = line
+
+
+class AccountError(RelayError):
+    """Twilio's API refused a request, was not reached, or answered with what is no answer.
+
+    `status` is the HTTP status and `code` Twilio's own error code, None where there was none; `problems` is what
+    FlowValidate said. `unknown` is true where a request that changes the account may have been carried out: its
+    answer was lost, and nobody knows before having looked.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: int | None = None,
+        problems: tuple[Problem, ...] = (),
+        unknown: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.problems = problems
+        self.unknown = unknown
