@@ -15,12 +15,14 @@ _CONSOLE = "Twilio's console shows both on its first page"
 class Credentials:
     """An account and what proves that it is ours: its auth token, or an API key with its secret.
 
-    `user` is the account's SID or the key's. The secret is in no repr.
+    `user` is the account's SID or the key's. `prefix` begins the names of the variables it was read from, which
+    messages name. The secret is in no repr.
     """
 
     account_sid: str
     user: str
     secret: str = field(repr=False)
+    prefix: str = "TWILIO_"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], *, prefix: str = "TWILIO_") -> Credentials:
@@ -32,9 +34,8 @@ class Credentials:
         faults = list(_faults(found, prefix))
         if faults:
             raise AccountError("\n".join(faults))
-        if found["API_KEY"]:
-            return cls(account_sid=found["ACCOUNT_SID"], user=found["API_KEY"], secret=found["API_SECRET"])
-        return cls(account_sid=found["ACCOUNT_SID"], user=found["ACCOUNT_SID"], secret=found["AUTH_TOKEN"])
+        user, secret = ("API_KEY", "API_SECRET") if found["API_KEY"] else ("ACCOUNT_SID", "AUTH_TOKEN")
+        return cls(account_sid=found["ACCOUNT_SID"], user=found[user], secret=found[secret], prefix=prefix)
 
 
 _NAMES = ("ACCOUNT_SID", "AUTH_TOKEN", "API_KEY", "API_SECRET")
