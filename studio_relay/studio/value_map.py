@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,22 +44,33 @@ def load_map(path: str | Path) -> ValueMap:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FlowError(f"{path}: cannot be read as a map: {error}") from None
+    return read_map(table, name=str(path))
+
+
+def read_map(table: Mapping[str, Any], *, name: str) -> ValueMap:
+    """The map in a table that was read from the place `name`. Raises FlowError."""
     for key in table:
         if key not in ("replace", "widgets"):
-            raise FlowError(f"{path}: a map has no table {key!r}.{did_you_mean(key, ('replace', 'widgets'))}")
-    replace = table.get("replace", {})
-    if not all(isinstance(value, str) and key for key, value in replace.items()):
-        raise FlowError(f"{path}: replace: expected texts on both sides")
-    return ValueMap(replace=replace, widgets=table.get("widgets", {}))
+            raise FlowError(f"{name}: a map has no table {key!r}.{did_you_mean(key, ('replace', 'widgets'))}")
+    replace, widgets = table.get("replace", {}), table.get("widgets", {})
+    if not isinstance(replace, dict) or not all(isinstance(value, str) and key for key, value in replace.items()):
+        raise FlowError(f"{name}: replace: expected texts on both sides")
+    if not isinstance(widgets, dict) or not all(isinstance(properties, dict) for properties in widgets.values()):
+        raise FlowError(f"{name}: widgets: expected a table of properties for each widget, as in [widgets.person]")
+    return ValueMap(replace=replace, widgets=widgets)
 
 
 def _replaced(value: Any, texts: Mapping[str, str], unused: set[str]) -> Any:
+    """`value` with every text of the map replaced, longer ones first; what was put in is not replaced again."""
     if isinstance(value, str):
-        for old, new in texts.items():
-            if old in value:
-                unused.discard(old)
-                value = value.replace(old, new)
-        return value
+        found = re.findall(_pattern(tuple(texts)), value) if texts else []
+        unused.difference_update(found)
+        return re.sub(_pattern(tuple(texts)), lambda match: texts[match[0]], value) if found else value
     if isinstance(value, dict):
         return {key: _replaced(member, texts, unused) for key, member in value.items()}
     return [_replaced(member, texts, unused) for member in value] if isinstance(value, list) else value
+
+
+@cache
+def _pattern(texts: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True)))

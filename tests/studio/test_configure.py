@@ -226,6 +226,20 @@ def test_a_wrong_map_is_refused(tmp_path: Path, text: str, words: str) -> None:
         load_map(tmp_path / "absent.toml")
 
 
+@pytest.mark.parametrize("text", ['replace = "x"', "[widgets]\nperson = 3", '[replace]\n"" = "x"', "[replace]\na = 1"])
+def test_a_map_of_the_wrong_shape_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "m.toml").write_text(text)
+    with pytest.raises(FlowError, match="expected"):
+        load_map(tmp_path / "m.toml")
+
+
+def test_a_map_exchanges_two_values_and_takes_the_longer_text_first() -> None:
+    values = ValueMap(replace={"one": "two", "two": "one", "one.example": "three.example"})
+    made, unused = apply_map({"states": [], "description": "one two https://one.example"}, values)
+    assert made["description"] == "two one https://three.example"
+    assert unused == []
+
+
 def test_a_change_is_shown_and_written_in_one_step(front_desk: Flow, tmp_path: Path) -> None:
     made, _ = apply_map(front_desk.definition, ValueMap(replace={"+15550100009": "+15550100003"}))
     text = front_desk.document.to_text(made)
