@@ -1,0 +1,310 @@
+"""Carries out changes of flows, one step after the other: each is said before and after, and what Twilio kept is read.
+
+Where an answer was lost it looks, and says what it found; it never does such a step twice. What is to be done stands
+in `change`; how it is taken back, in `undo`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from studio_relay.errors import AccountError
+from studio_relay.studio.account.api import Account, FlowRecord
+from studio_relay.studio.account.change import DRAFT, PUBLISHED, FlowChange, StepKind
+from studio_relay.studio.account.sameness import kept_otherwise, same
+from studio_relay.studio.value_map import ValueMap, apply_map
+
+StepState = Literal["begun", "done", "not done", "unknown"]
+"""`unknown`: the answer was lost, and looking for what became of it did not tell either."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step that was begun. `text` says it for a person; what it changed, once it is done."""
+
+    kind: StepKind
+    state: StepState
+    text: str
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What became of one change. `revision` is the flow's newest revision as far as we know it, None for no flow.
+
+    `failure` says why it stopped, and is "" otherwise; `kept_otherwise` what Twilio saved differently from what was
+    sent; `notes` what else was noticed on the way.
+    """
+
+    change: FlowChange
+    sid: str = ""
+    revision: int | None = None
+    steps: list[Step] = field(default_factory=list)
+    kept_otherwise: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    failure: str = ""
+    interrupted: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return not self.failure and not self.kept_otherwise
+
+    @property
+    def done(self) -> tuple[StepKind, ...]:
+        return tuple(step.kind for step in self.steps if step.state == "done")
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nobody knows what became of a step."""
+        return any(step.state == "unknown" for step in self.steps)
+
+    @property
+    def left(self) -> tuple[StepKind, ...]:
+        """The steps that were not done, or not known to be."""
+        return tuple(kind for kind in self.change.steps if kind not in self.done)
+
+
+Tell = Callable[[Outcome, Step], None]
+"""Told of each step when it begins and when it ends."""
+
+
+def carry_out(account: Account, changes: Sequence[FlowChange], tell: Tell) -> tuple[Outcome, ...]:
+    """Make the changes, in order, and stop at the first that fails; one outcome for each that was begun."""
+    outcomes: list[Outcome] = []
+    made: dict[str, str] = {}
+    for planned in changes:
+        change = _with_sids(planned, made)
+        outcomes.append(_Run(account, change, tell).outcome())
+        if not outcomes[-1].ok:
+            break
+        if change.source_sid:
+            made[change.source_sid] = outcomes[-1].sid
+    return tuple(outcomes)
+
+
+def _with_sids(change: FlowChange, made: Mapping[str, str]) -> FlowChange:
+    """The change, knowing the flows that were made before it."""
+    if not made:
+        return change
+    definition, _ = apply_map(change.wanted.definition, ValueMap(replace=made))
+    return replace(change, wanted=replace(change.wanted, definition=definition))
+
+
+class _Stopped(Exception):
+    """The step was not done, or nobody knows; the message says why."""
+
+    def __init__(self, message: str, *, unknown: bool = False) -> None:
+        super().__init__(message)
+        self.unknown = unknown
+
+
+class _Run:
+    """One change on its way."""
+
+    def __init__(self, account: Account, change: FlowChange, tell: Tell) -> None:
+        self._account = account
+        self._wanted = change.wanted
+        self._tell = tell
+        self._do: Mapping[StepKind, Callable[[], str]] = {
+            "create": self._create,
+            "save": self._save,
+            "publish": self._publish,
+            "rename": self._rename,
+            "test users": self._set_test_users,
+        }
+        standing = change.standing
+        self._status = standing.newest.status if standing else DRAFT
+        self._outcome = Outcome(change=change, sid=change.sid, revision=standing.newest.revision if standing else None)
+
+    def outcome(self) -> Outcome:
+        """Do every step, up to the first that fails."""
+        for kind in self._outcome.change.steps:
+            if not self._step(kind):
+                break
+        return self._outcome
+
+    def _step(self, kind: StepKind) -> bool:
+        """Whether the next step may be done."""
+        outcome = self._outcome
+        self._note(Step(kind=kind, state="begun", text=self._announced(kind)))
+        try:
+            text = self._do[kind]()
+        except KeyboardInterrupt:
+            outcome.interrupted = True
+            outcome.failure = "interrupted while Twilio was asked to do it; whether it was done is not known"
+            self._note(Step(kind=kind, state="unknown", text=outcome.failure))
+            return False
+        except (_Stopped, AccountError) as error:
+            outcome.failure = str(error)
+            state: StepState = "unknown" if getattr(error, "unknown", False) else "not done"
+            self._note(Step(kind=kind, state=state, text=outcome.failure))
+            return False
+        self._note(Step(kind=kind, state="done", text=text))
+        return kind not in ("create", "save", "publish") or self._kept()
+
+    def _note(self, step: Step) -> None:
+        if step.state != "begun":
+            self._outcome.steps.append(step)
+        self._tell(self._outcome, step)
+
+    def _announced(self, kind: StepKind) -> str:
+        name = f"{self._wanted.name!r}"
+        flow = f"{self._outcome.sid} {name}".strip()
+        return {
+            "create": f"make the flow {name}, as a draft",
+            "save": f"save a draft of {flow} over revision {self._outcome.revision}",
+            "publish": f"publish {flow}",
+            "rename": f"call {self._outcome.sid} {name}",
+            "test users": f"set the test users of {flow}",
+        }[kind]
+
+    # ---------------------------------------------------------------------------------------------------- steps
+
+    def _create(self) -> str:
+        before = self._namesakes()
+        if before:
+            raise _Stopped(f"a flow {self._wanted.name!r} has appeared meanwhile ({', '.join(before)})")
+        wanted = self._wanted
+        try:
+            made = self._account.create_flow(
+                friendly_name=wanted.name, status=DRAFT, definition=wanted.definition, commit_message=wanted.message
+            )
+        except AccountError as error:
+            made = self._found_made(error)
+        self._outcome.sid = made.sid
+        self._outcome.revision = made.revision
+        self._status = made.status
+        return f"made {made.sid}, revision {made.revision}, a draft"
+
+    def _save(self) -> str:
+        saved = self._write(status=DRAFT)
+        return f"saved as revision {saved.revision}, a draft"
+
+    def _publish(self) -> str:
+        published = self._write(status=PUBLISHED)
+        return f"published as revision {published.revision}; callers hear it from now on"
+
+    def _write(self, status: str) -> FlowRecord:
+        """Save the definition as a new revision, provided that nobody else saved one meanwhile."""
+        self._check_unmoved()
+        outcome, wanted = self._outcome, self._wanted
+        before = outcome.revision or 0
+        try:
+            saved = self._account.update_flow(
+                outcome.sid,
+                status=status,
+                definition=wanted.definition,
+                friendly_name=wanted.name,
+                commit_message=wanted.message,
+            )
+        except AccountError as error:
+            saved = self._found_saved(error, status)
+        if saved.revision > before + 1:
+            outcome.notes.append(
+                f"{outcome.sid} was at revision {before} and is at {saved.revision}: somebody saved between; "
+                f"look at what they did: `studio-relay flow export {outcome.sid} --revision {saved.revision - 1}`"
+            )
+        outcome.revision = saved.revision
+        self._status = saved.status
+        return saved
+
+    def _rename(self) -> str:
+        self._check_unmoved()
+        outcome = self._outcome
+        try:
+            saved = self._account.update_flow(outcome.sid, status=self._status, friendly_name=self._wanted.name)
+        except AccountError as error:
+            if not error.unknown:
+                raise
+            saved = self._look(error)
+            if saved.friendly_name != self._wanted.name:
+                raise _Stopped(f"{error}\nLooked: it is still called {saved.friendly_name!r}.") from None
+        outcome.revision = saved.revision
+        return f"called {self._wanted.name!r} (revision {saved.revision})"
+
+    def _set_test_users(self) -> str:
+        users = self._wanted.test_users or ()
+        try:
+            now = self._account.set_test_users(self._outcome.sid, users)
+        except AccountError as error:
+            if not error.unknown:
+                raise
+            now = self._look_at_test_users(error)
+            if set(now) != set(users):
+                raise _Stopped(f"{error}\nLooked: the flow has {len(now)} test users, not those asked for.") from None
+        if set(now) != set(users):
+            raise _Stopped(f"expected {len(users)} test users, Twilio has kept {len(now)}, or others")
+        return f"{len(users)} test users hear the newest draft" if users else "the flow has no test users"
+
+    # -------------------------------------------------------------------------------------------------- looking
+
+    def _check_unmoved(self) -> None:
+        newest = self._account.flow(self._outcome.sid)
+        if newest.revision != self._outcome.revision:
+            raise _Stopped(
+                f"{newest.sid} was at revision {self._outcome.revision} and is at {newest.revision} now: "
+                "somebody saved meanwhile. Nothing was written over it."
+            )
+
+    def _kept(self) -> bool:
+        """Whether Twilio has what was sent, by reading it anew."""
+        outcome = self._outcome
+        assert outcome.revision is not None
+        try:
+            kept = self._account.revision(outcome.sid, outcome.revision)
+        except AccountError as error:
+            outcome.failure = f"it was saved, but could not be read back for comparison: {error}"
+        except KeyboardInterrupt:
+            outcome.interrupted = True
+            outcome.failure = "interrupted; it was saved, but not read back for comparison"
+        else:
+            outcome.kept_otherwise = kept_otherwise(self._wanted.definition, kept.definition)
+            if kept.status != self._status:
+                outcome.failure = f"revision {kept.revision} is {kept.status!r}, expected {self._status!r}"
+        return outcome.ok
+
+    def _found_saved(self, error: AccountError, status: str) -> FlowRecord:
+        """The revision that a lost answer was about, if it is there. Raises the error otherwise, with what is there."""
+        if not error.unknown:
+            raise error
+        newest, before = self._look(error), self._outcome.revision
+        if same(newest.definition, self._wanted.definition) and newest.status == status:
+            return newest
+        if newest.revision == before:
+            raise _Stopped(f"{error}\nLooked: the flow is at revision {before} as before; nothing was saved.")
+        raise _Stopped(
+            f"{error}\nLooked: the flow was at revision {before} and is at {newest.revision} ({newest.status}), "
+            "which is not what was sent.",
+            unknown=True,
+        )
+
+    def _found_made(self, error: AccountError) -> FlowRecord:
+        """The flow that a lost answer was about, if it is there."""
+        if not error.unknown:
+            raise error
+        try:
+            made = [self._account.flow(sid) for sid in self._namesakes()]
+        except AccountError as fault:
+            raise _Stopped(f"{error}\nLooking failed too: {fault}", unknown=True) from None
+        if not made:
+            raise _Stopped(f"{error}\nLooked: there is no flow {self._wanted.name!r}; it was not made.")
+        if len(made) == 1 and same(made[0].definition, self._wanted.definition):
+            return made[0]
+        sids = ", ".join(flow.sid for flow in made)
+        raise _Stopped(f"{error}\nLooked: there is now {sids}, which is not what was sent.", unknown=True)
+
+    def _look(self, error: AccountError) -> FlowRecord:
+        try:
+            return self._account.flow(self._outcome.sid)
+        except AccountError as fault:
+            raise _Stopped(f"{error}\nLooking failed too: {fault}", unknown=True) from None
+
+    def _look_at_test_users(self, error: AccountError) -> tuple[str, ...]:
+        try:
+            return self._account.test_users(self._outcome.sid)
+        except AccountError as fault:
+            raise _Stopped(f"{error}\nLooking failed too: {fault}", unknown=True) from None
+
+    def _namesakes(self) -> tuple[str, ...]:
+        return tuple(flow.sid for flow in self._account.flows() if flow.friendly_name == self._wanted.name)
