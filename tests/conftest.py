@@ -6,9 +6,10 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from ipaddress import ip_address
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +18,9 @@ from studio_relay.dispatch import Conversation, Dispatcher
 from studio_relay.plugins import BUILT_IN, Plugins, assemble, load_plugins, plugin
 from studio_relay.settings import PluginSettings
 from studio_relay.store import MemoryStore, SessionStore
+
+if TYPE_CHECKING:
+    from stand_in import StandIn
 
 # On Python 3.11 pytest's async plugins ask for "the current loop" around sync tests too, which makes one that
 # nobody closes; with warnings as errors it fails some later, innocent test. Saying that there is none prevents it.
@@ -215,3 +219,26 @@ def setup_frame() -> dict[str, Any]:
 def built_in() -> Plugins:
     """The plugins that come with studio-relay."""
     return load_plugins(outside=False)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that requests to Twilio's API would have waited."""
+    import time
+
+    from studio_relay.studio.account import http
+
+    waited: list[float] = []
+    monkeypatch.setattr(http, "time", SimpleNamespace(sleep=waited.append, time=time.time))
+    return waited
+
+
+@pytest.fixture
+def twilio(monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> Iterator[StandIn]:
+    """A stand-in for Twilio's API instead of the network, with an account whose credentials are in the environment."""
+    from stand_in import StandIn, mounted
+
+    stand_in = StandIn()
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", stand_in.account.sid)
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", stand_in.account.secrets[""])
+    yield from mounted(stand_in)

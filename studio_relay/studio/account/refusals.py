@@ -98,7 +98,9 @@ def _next(response: httpx.Response, credentials: Credentials) -> str:
     if status == 404:
         return "Look at what there is with `studio-relay flow list` or `studio-relay number list`."
     if status == 429:
-        return "Twilio still asks to slow down: wait some minutes, or see what else uses the account."
+        asked = quoted(response.headers.get("retry-after", ""))
+        wait = f" (Retry-After: {asked} s)" if asked.isdigit() else ""
+        return f"Twilio still asks to slow down{wait}: try again later, or see what else uses the account."
     if status >= 500:
         return "Twilio's API has a fault: see https://status.twilio.com and try again later."
     if status < 400:
