@@ -13,6 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from studio_relay.call import Call, Reason, SessionEnd
@@ -21,7 +22,7 @@ from studio_relay.floor import Floor
 from studio_relay.handoff import Handoff, as_handoff, server_handoff
 from studio_relay.listening import Listener
 from studio_relay.memory import Memory
-from studio_relay.plugins import Plugin, Plugins
+from studio_relay.plugins import Hook, Plugin, Plugins
 from studio_relay.protocol.events import (
     Ended,
     ErrorReported,
@@ -67,6 +68,11 @@ class Dispatcher:
     store: SessionStore
     default_agent: Plugin
     observer: Observer = field(default_factory=Observer)
+
+    @cached_property
+    def wraps(self) -> list[Hook]:
+        """The hooks that wrap what agents say, in their order."""
+        return [plugin.hooks["wrap_reply"] for plugin in self.plugins.extensions if "wrap_reply" in plugin.hooks]
 
     def choose(self, path_agent: Plugin | None, parameters: Mapping[str, str]) -> Plugin:
         """The agent that answers: by path, by the custom parameter `agent` where allowed, else the default."""
@@ -138,11 +144,13 @@ class Conversation:
 
     def receive(self, frame: str | bytes) -> str | None:
         """Take a frame and act on it at once; hooks run in tasks of their own. Returns why it was refused, if so."""
-        refused = None
-        for event in self.session.receive_text(frame, self._loop.time()):
-            refused = event.reason if isinstance(event, Refused) else None
-            self._take(event)
-        self._notify()
+        refused, now = None, self._loop.time()
+        for event in self.session.receive_text(frame, now):
+            if isinstance(event, Prompted):
+                self.story.prompted(now)
+            refused = self._take(event)
+        if self._news is not None:
+            self._notify()
         return refused
 
     @property
@@ -159,19 +167,20 @@ class Conversation:
             if ended.had_setup:
                 await self._close(code, ended.end_sent)
 
-    def _take(self, event: Event) -> None:
-        if isinstance(event, Prompted):
-            self.story.prompted(self._loop.time())
-        if isinstance(event, Started):
-            self._admit(event)
-        elif isinstance(event, Refused):
+    def _take(self, event: Event) -> str | None:
+        """Act on an event; why it was refused, if it was."""
+        if isinstance(event, Refused):
             self.story.frame_refused()
             if event.first:
                 log.warning("frame refused: %s", event.reason)
+            return event.reason
+        if isinstance(event, Started):
+            self._admit(event)
         elif self.call is None:
             self._held.append(event)
         else:
             self._dispatch(event, self.call)
+        return None
 
     def _admit(self, event: Started) -> None:
         self.story.began(self._loop.time())
@@ -229,9 +238,8 @@ class Conversation:
     def _open(self, call: Call, setup: Setup, agent: Plugin) -> None:
         hook = agent.hooks.get("on_setup")
         if hook is not None:
-            self._floor.opening = self._new_reply("on_setup", {"call": call, "setup": setup}, 0, may_be_silent=True)
-            if self._floor.opening is not None:
-                self._floor.opening.start(call.call_sid)
+            reply = self._new_reply(hook, {"call": call, "setup": setup}, 0, may_be_silent=True)
+            self._floor.open(reply, call.call_sid)
 
     # ------------------------------------------------------------------------------ the events
 
@@ -291,17 +299,18 @@ class Conversation:
             self._hit_limit()
             return
         self._listener.forget()
-        reply = self._new_reply("on_prompt", {"call": call, "prompt": event.prompt}, event.number)
-        if reply is not None:
-            self._floor.start(reply, call.call_sid)
-        else:
+        hook = self._hook("on_prompt")
+        if hook is None:
             self._floor.stop_all()
+        else:
+            reply = self._new_reply(hook, {"call": call, "prompt": event.prompt}, event.number)
+            self._floor.start(reply, call.call_sid)
 
     def _key(self, event: Pressed, call: Call) -> None:
-        reply = self._new_reply(
-            "on_dtmf", {"call": call, "dtmf": event.dtmf}, event.number, tentative=True, may_be_silent=True
-        )
-        if reply is not None:
+        hook = self._hook("on_dtmf")
+        if hook is not None:
+            arguments = {"call": call, "dtmf": event.dtmf}
+            reply = self._new_reply(hook, arguments, event.number, tentative=True, may_be_silent=True)
             self._floor.start_for_key(reply, call.call_sid)
 
     def _interrupted(self, event: Interrupted) -> None:
@@ -324,10 +333,10 @@ class Conversation:
 
     # ----------------------------------------------------------------------------- the replies
 
-    def _new_reply(self, name: str, arguments: Mapping[str, Any], answers: int, **options: bool) -> Reply | None:
-        hook = self._agent.hooks.get(name) if self._agent else None
-        if hook is None:
-            return None
+    def _hook(self, name: str) -> Hook | None:
+        return self._agent.hooks.get(name) if self._agent else None
+
+    def _new_reply(self, hook: Hook, arguments: Mapping[str, Any], answers: int, **options: bool) -> Reply:
         return Reply(
             self,
             hook,
@@ -339,11 +348,9 @@ class Conversation:
         )
 
     def _voice(self, answers: int) -> Voice:
-        extensions = self._desk.plugins.extensions
-        wraps = [plugin.hooks["wrap_reply"] for plugin in extensions if "wrap_reply" in plugin.hooks]
-        if not wraps:
+        if not self._desk.wraps:
             return Voice(self, answers)
-        return WrappedVoice(self, answers, Chain(wraps, self.call), limit=self._settings.outbound_queue)
+        return WrappedVoice(self, answers, Chain(self._desk.wraps, self.call), limit=self._settings.outbound_queue)
 
     def reply_speaks(self, reply: Reply) -> None:
         """A key's hook has something to say: it replaces the reply that runs."""
@@ -568,7 +575,7 @@ class Conversation:
         if self._starting is not None:
             await asyncio.wait({self._starting}, timeout=self._settings.on_end_timeout_seconds)
             await asyncio.sleep(0)  # on_setup, asked for just before, has begun
-        self._floor.stop_all()
+        self._floor.close()
         for voice in list(self._remarks):
             voice.stop(CallEnded(_ENDED), drop=True)
         for timer in (self._limit_timer, self._memory_timer):
@@ -632,9 +639,9 @@ class Conversation:
         if self._news is not None:
             self._notify()
 
-    def begins(self) -> None:
-        """A talk cycle begins."""
-        self.story.speaks(self._loop.time())
+    def begins(self, now: float) -> None:
+        """A talk cycle begins, at `now` in loop time."""
+        self.story.speaks(now)
 
     async def changed(self) -> None:
         """Wait until anything happened."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from contextvars import copy_context
 from types import AsyncGeneratorType
 from typing import Any, TypeVar
@@ -117,4 +117,4 @@ async def _in_thread(hook: Hook, arguments: Mapping[str, Any]) -> Any:
 
 def is_text_stream(value: Any) -> bool:
     """Whether `value` can be iterated for pieces of a reply."""
-    return isinstance(value, AsyncIterator) or hasattr(value, "__aiter__")
+    return hasattr(value, "__aiter__")

@@ -42,6 +42,11 @@ class Reply:
     `may_be_silent` replies may end without a word; others owe the caller one, or None.
     """
 
+    __slots__ = (
+        "_arguments", "_began_at", "_loop", "_may_be_silent", "_owner", "_paused_at", "_pauses", "_piece_seconds",
+        "_progress_at", "_task", "_whole_seconds", "decided", "hook", "settled", "tentative", "voice", "waiting",
+    )  # fmt: skip
+
     def __init__(
         self,
         owner: Owner,
@@ -66,15 +71,14 @@ class Reply:
         self._whole_seconds = whole_seconds
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._began_at = self._progress_at = self._paused_at = 0.0
         self._pauses = 0
-        self.decided: asyncio.Future[None] = self._loop.create_future()  # it has spoken, or is settled
+        # It has spoken, or is settled; only a tentative reply keeps others waiting for that.
+        self.decided: asyncio.Future[None] | None = self._loop.create_future() if tentative else None
 
     def start(self, label: str, *, after: Iterable[asyncio.Future[Any]] = ()) -> None:
         """Run the hook, once all of `after` are done or have had a second to be."""
         self._began_at = self._progress_at = self._loop.time()
-        self._timer = self._loop.call_later(self._piece_seconds, self._check_deadlines)
         self._task = self._loop.create_task(self._run(set(after)), name=f"{self.hook.task_name} {label}")
 
     @property
@@ -84,16 +88,19 @@ class Reply:
 
     def put(self, item: Item) -> None:
         """Say `item` within this reply."""
-        self._take_the_line()
+        if self.tentative:
+            self._take_the_line()
+        self._progress_at = self._loop.time()
         self.voice.put(item)
 
     def _take_the_line(self) -> None:
         """The first word makes a tentative reply the running one."""
-        if self.tentative:
-            self.tentative = False
-            self._owner.reply_speaks(self)
-        self._progress_at = self._loop.time()
-        if not self.decided.done():
+        self.tentative = False
+        self._owner.reply_speaks(self)
+        self._decide()
+
+    def _decide(self) -> None:
+        if self.decided is not None and not self.decided.done():
             self.decided.set_result(None)
 
     def stop(self, why: ProtocolError | None = None, *, drop: bool = True) -> None:
@@ -167,39 +174,41 @@ class Reply:
             raise PluginError(f"{self.hook} ended without a word; return None for deliberate silence")
 
     async def _stream(self, pieces: AsyncIterator[Any]) -> None:
-        voice, time, count, spoke = self.voice, self._loop.time, 0, False
+        # What the caller waits for, and what each token costs: nothing is done here that could be done elsewhere.
+        voice, count = self.voice, 0
         try:
             async for piece in pieces:
                 if not isinstance(piece, str):
                     raise PluginError(f"{self.hook}: expected pieces of text, found {type(piece).__name__}")
-                if not piece:
-                    pass  # no progress, and nothing to say
-                else:
-                    if not spoke:
-                        spoke = True
+                if piece:  # an empty one is no progress, and nothing to say
+                    if self.tentative:
                         self._take_the_line()
                     sending = voice.speak(piece)
                     if sending is not None:
                         await sending
                     else:
                         await voice.room()
-                        self._progress_at = time()
+                        self._progress_at = self._loop.time()
                 count += 1
                 if not count % _PAUSE_EVERY:
                     await asyncio.sleep(_PAUSE_SECONDS)
-        finally:
+        except BaseException:
             if isinstance(pieces, AsyncGenerator):
                 await pieces.aclose()
+            raise
 
-    def _check_deadlines(self) -> None:
-        now = self._loop.time()
-        progress_at = max(self._progress_at, self.voice.spoke_at)
-        next_words, all_words = progress_at + self._piece_seconds, self._began_at + self._whole_seconds
+    def due(self, now: float) -> float:
+        """When the hook will be too slow, in loop time, if nothing comes of it."""
         if self._pauses or self.voice.blocked:
-            self._timer = self._loop.call_later(self._piece_seconds, self._check_deadlines)
-        elif now < (due := min(next_words, all_words)):
-            self._timer = self._loop.call_at(due, self._check_deadlines)
-        elif now >= all_words:
+            return now + self._piece_seconds
+        progress_at = max(self._progress_at, self.voice.spoke_at)
+        return min(progress_at + self._piece_seconds, self._began_at + self._whole_seconds)
+
+    def check_deadlines(self, now: float) -> None:
+        """Stop the hook if it is too slow. Whoever started the reply calls this when it is due."""
+        if now < self.due(now):
+            return
+        if now >= self._began_at + self._whole_seconds:
             self._time_out("the whole reply", self._whole_seconds)
         else:
             self._time_out("words", self._piece_seconds)
@@ -220,7 +229,4 @@ class Reply:
 
     def _settle(self) -> None:
         self.settled = True
-        if not self.decided.done():
-            self.decided.set_result(None)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._decide()

@@ -39,7 +39,7 @@ class Wire(Protocol):
     writer: Writer | None
 
     def wake(self) -> None: ...
-    def begins(self) -> None: ...
+    def begins(self, now: float) -> None: ...
     def sent(self) -> None: ...
     async def changed(self) -> None: ...
 
@@ -89,7 +89,7 @@ class Voice:
         writer = self.wire.writer
         if writer is not None and self.over is None and not writer.busy:
             self.spoke_at = writer.time()
-            text = self.wire.session.speak(self.cycle or self._begin(), piece, self.spoke_at)
+            text = self.wire.session.speak(self.cycle or self._begin(self.spoke_at), piece, self.spoke_at)
             if text is not None:
                 self.spoke = True
                 return writer.transmit(text)
@@ -104,7 +104,7 @@ class Voice:
     def _write(self, item: Item) -> None:
         session, cycle = self.wire.session, self.cycle
         if cycle is None or not session.is_open(cycle):
-            cycle = self._begin()
+            cycle = self._begin(asyncio.get_running_loop().time())
         if isinstance(item, str):
             session.say(cycle, item)
         else:
@@ -112,9 +112,9 @@ class Voice:
         self.spoke = True
         self.wire.wake()
 
-    def _begin(self) -> int:
+    def _begin(self, now: float) -> int:
         self.cycle = self.wire.session.begin(answers=self.answers)
-        self.wire.begins()
+        self.wire.begins(now)
         return self.cycle
 
     async def flush(self) -> None:

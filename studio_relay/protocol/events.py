@@ -2,55 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from studio_relay.protocol.messages import Dtmf, ErrorMessage, Info, Interrupt, Prompt, Setup, Unknown
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened. `number` counts what Twilio sent: replies begun later answer later events."""
 
     number: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Started(Event):
+class Started(Event, frozen=True, kw_only=True):
     """The setup arrived. Next: choose the agent and run on_setup."""
 
     setup: Setup
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SetupRepeated(Event):
+class SetupRepeated(Event, frozen=True, kw_only=True):
     """A second setup on the same socket; it changed nothing."""
 
     setup: Setup
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prompted(Event):
+class Prompted(Event, frozen=True, kw_only=True):
     """The caller finished saying something. Next: answer it, replacing the reply that runs."""
 
     prompt: Prompt
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PartlyPrompted(Event):
+class PartlyPrompted(Event, frozen=True, kw_only=True):
     """The caller is still speaking (or said nothing at all). Next: nothing but watching."""
 
     prompt: Prompt
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pressed(Event):
+class Pressed(Event, frozen=True, kw_only=True):
     """A key. Next: give it to whoever collects digits, else to on_dtmf."""
 
     dtmf: Dtmf
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Interrupted(Event):
+class Interrupted(Event, frozen=True, kw_only=True):
     """The caller barged in: what was begun in answer to events before number `before` is over.
 
     `cut` are the numbers of the talk cycles in which nothing more can be sent, `heard` is what the caller heard
@@ -63,39 +56,34 @@ class Interrupted(Event):
     heard: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Informed(Event):
+class Informed(Event, frozen=True, kw_only=True):
     """Playback or speaker news, already applied. Next: wake whoever waits for speech to end."""
 
     info: Info
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ErrorReported(Event):
+class ErrorReported(Event, frozen=True, kw_only=True):
     """Twilio reported an error; `in_a_row` counts refused frames without a sign of life between them."""
 
     error: ErrorMessage
     in_a_row: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class UnknownReceived(Event):
+class UnknownReceived(Event, frozen=True, kw_only=True):
     """A message of a type we do not know; `first` is true once for each type."""
 
     message: Unknown
     first: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refused(Event):
+class Refused(Event, frozen=True, kw_only=True):
     """A frame that is not taken: malformed, or out of place. Nothing changed and nothing is answered."""
 
     reason: str
     first: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ended(Event):
+class Ended(Event, frozen=True, kw_only=True):
     """The socket is closed; once per session. `had_setup` tells whether there was a call at all."""
 
     close_code: int | None

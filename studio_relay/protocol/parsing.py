@@ -53,6 +53,8 @@ def parse(frame: str | bytes, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Message:
 
 def clean(text: str) -> str:
     """`text` fit for logs, models and other frames: lone surrogates become U+FFFD, control characters go."""
+    if text.isprintable():
+        return text  # the usual text holds neither
     if not text.isascii():
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return _CONTROL.sub("", text)
@@ -69,8 +71,8 @@ def _as_text(frame: str | bytes, max_bytes: int) -> str:
         except UnicodeDecodeError as error:
             raise RemoteProtocolError("expected UTF-8 text, found a binary frame that is not") from error
     # A character is at most four bytes, so the encoding is only counted when it could matter.
-    _check_size(len(frame), max_bytes)
     if len(frame) * 4 > max_bytes:
+        _check_size(len(frame), max_bytes)
         _check_size(len(frame.encode("utf-8", "replace")), max_bytes)
     return frame
 

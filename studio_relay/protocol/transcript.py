@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from studio_relay.protocol.estimate import squeeze
 from studio_relay.protocol.playback import Playback, Speech, Tones
@@ -13,8 +15,7 @@ from studio_relay.protocol.playback import Playback, Speech, Tones
 HIDDEN_KEY = "x"  # no key of a telephone
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """One turn of the conversation.
 
     `text` is what was heard, `sent` what was sent when that is more, `digits` keys or tones. `at_ms` counts
@@ -23,11 +24,14 @@ class Turn:
     """
 
     who: Literal["agent", "caller"]
-    text: str = field(repr=False)
+    text: str
     at_ms: int
-    sent: str | None = field(default=None, repr=False)
-    digits: str | None = field(default=None, repr=False)
+    sent: str | None = None
+    digits: str | None = None
     estimated: bool = False
+
+    def __repr__(self) -> str:
+        return f"Turn(who={self.who!r}, at_ms={self.at_ms}, estimated={self.estimated})"
 
 
 class Transcript:

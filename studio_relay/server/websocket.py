@@ -6,7 +6,7 @@ cancels its handler while frames are waiting. Ours hands the handler the ASGI ca
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
@@ -104,17 +104,16 @@ def _watch_close_code(send: Send) -> Callable[[], int | None]:
 
     Does nothing on other hosts, or if hypercorn's insides have changed.
     """
-    connection = getattr(getattr(send, "__self__", None), "connection", None)
-    events = getattr(connection, "events", None)
-    if connection is None or not callable(events):
+    frames = getattr(getattr(getattr(send, "__self__", None), "connection", None), "_proto", None)
+    process = getattr(frames, "_process_close", None)
+    if frames is None or process is None:
         return lambda: None
     noted: list[int] = []
 
-    def watched() -> Iterator[Any]:
-        for event in events():
-            if type(event).__name__ == "CloseConnection":
-                noted.append(int(event.code))
-            yield event
+    def noting(frame: Any) -> Any:
+        processed = process(frame)
+        noted.append(int(processed.payload[0]))
+        return processed
 
-    connection.events = watched
+    frames._process_close = noting  # asked for close frames alone: events() would cost every frame
     return lambda: noted[-1] if noted else None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import CloseConnection
 
 from studio_relay.server.websocket import Closed, Socket
 
@@ -85,23 +86,12 @@ async def test_text_goes_out_as_text() -> None:
     assert host.sent[-1].get("bytes") is None
 
 
-class CloseConnection:
-    """As wsproto's event is called."""
-
-    def __init__(self, code: int) -> None:
-        self.code = code
-
-
 class HypercornStream:
     """As much of hypercorn's stream as carries the code it loses."""
 
-    def __init__(self, *codes: int) -> None:
-        self.connection = self
-        self.codes = codes
+    def __init__(self) -> None:
+        self.connection = Connection(ConnectionType.SERVER)
         self.host = Host({"type": "websocket.disconnect", "code": 1006})
-
-    def events(self) -> Iterator[Any]:
-        yield from (CloseConnection(code) for code in self.codes)
 
     async def app_send(self, event: dict[str, Any]) -> None:
         await self.host.send(event)
@@ -109,9 +99,11 @@ class HypercornStream:
 
 @pytest.mark.parametrize(("codes", "expected"), [((1000,), 1000), ((), 1006), ((4000,), 4000)])
 async def test_the_code_hypercorn_loses_is_noted_where_it_passes(codes: tuple[int, ...], expected: int) -> None:
-    stream = HypercornStream(*codes)
+    stream, peer = HypercornStream(), Connection(ConnectionType.CLIENT)
     socket = Socket(stream.host.receive, stream.app_send)
     await socket.accept()
+    for code in codes:
+        stream.connection.receive_data(peer.send(CloseConnection(code, "bye")))
     assert len(list(stream.connection.events())) == len(codes)
     async with asyncio.timeout(5):
         assert await socket.receive() == Closed(expected, "")
