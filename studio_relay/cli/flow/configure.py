@@ -72,6 +72,7 @@ def command(
     The difference is printed; nothing is written without --write or --output, and no file that is there already
     without a yes.
     """
+    from studio_relay.cli.flow.files import write_asking
     from studio_relay.studio.flow import load_flow
 
     if write and output:
@@ -88,7 +89,7 @@ def command(
     if not as_json:
         _print_difference(flow, new, definition)
     if target is not None:
-        _write(target, new, yes=yes)
+        write_asking(target, new, yes=yes)
     if as_json:
         _print_json(flow, definition, new, target)
     else:
@@ -142,21 +143,6 @@ def _changes(flow: Flow, definition: Mapping[str, Any]) -> tuple[Any, ...]:
     from studio_relay.studio.flow import parse_flow
 
     return diff(flow, parse_flow(json.dumps(definition), name=flow.name))
-
-
-def _write(target: Path, text: str, *, yes: bool) -> None:
-    """Write the file; one that is there is only overwritten after a yes."""
-    import sys
-
-    from studio_relay.cli.errors import NotDone
-    from studio_relay.cli.flow.files import write_result
-
-    if target.exists() and not yes:
-        if not sys.stdin.isatty():
-            raise NotDone(f"{target} is there already, and there is nobody to ask; --yes overwrites it")
-        if not click.confirm(f"overwrite {target}?", err=True):
-            raise NotDone("nothing was written")
-    write_result(target, text)
 
 
 def _print_json(flow: Flow, definition: Mapping[str, Any], new: str, target: Path | None) -> None:

@@ -16,3 +16,12 @@ def write_result(path: Path, text: str, *, inputs: Iterable[Path] = ()) -> None:
         if path.exists() and source.exists() and path.samefile(source):
             raise FlowError(f"{path}: is what was read here; name another file. Nothing was changed.")
     write_atomically(path, text)
+
+
+def write_asking(path: Path, text: str, *, yes: bool) -> None:
+    """Write the file; one that is there is only overwritten after a yes. Raises NotDone and FlowError."""
+    from studio_relay.cli.asking import ask
+
+    if path.exists():
+        ask(f"overwrite {path}?", yes=yes, declined=f"{path} is there already, and nothing was written")
+    write_result(path, text)

@@ -48,7 +48,7 @@ def test_no_file_is_overwritten_where_nobody_can_be_asked(run: Any, flow: Any, f
     before = files()
     done = run("flow", "configure", str(path), *SERVER, *target)
     assert done.exit_code == 2
-    assert "nobody to ask; --yes overwrites it" in done.stderr
+    assert "there is nobody to ask, and --yes says yes beforehand" in done.stderr
     assert files() == before
 
 
