@@ -244,21 +244,23 @@ class Conversation:
     # ------------------------------------------------------------------------------ the events
 
     def _dispatch(self, event: Event, call: Call) -> None:
-        if _changes_history(event):
-            self._remember_soon()
         match event:
             case Prompted():
+                self._remember_soon()
                 self._audience.extensions("on_prompt", call=call, prompt=event.prompt)
                 self._prompted(event, call)
             case Pressed():
                 self._audience.extensions("on_dtmf", call=call, dtmf=event.dtmf)
                 self._pressed(event, call)
             case Interrupted():
+                self._remember_soon()
                 self._interrupted(event)
                 self._audience.all("on_interrupt", call=call, interrupt=event.interrupt)
             case PartlyPrompted():
                 self._audience.all("on_partial_prompt", call=call, prompt=event.prompt)
             case Informed():
+                if event.info.name == "tokensPlayed":
+                    self._remember_soon()
                 self._audience.all("on_info", call=call, message=event.info)
             case ErrorReported():
                 self._errored(event)
@@ -616,7 +618,10 @@ class Conversation:
         return Audience(tuple(Watcher(plugin, seconds=seconds, limit=limit, story=self.story) for plugin in plugins))
 
     def _remember_soon(self) -> None:
-        """Not at once: the next prompt may be waiting for the loop, and it is worth more."""
+        """The call got further, and a server that dies must not take that with it.
+
+        Not at once: the next prompt may be waiting for the loop, and it is worth more.
+        """
         if self._memory_timer is None and not self._closed:
             self._memory_timer = self._loop.call_later(_REMEMBER_SECONDS, self._remember_now)
 
@@ -726,13 +731,6 @@ class Conversation:
 async def _anybody(setup: Setup) -> str | None:
     """Where nobody checks who calls."""
     return None
-
-
-def _changes_history(event: Event) -> bool:
-    """Whether the caller, or what was heard of us, gets further: a server that dies must not take that with it."""
-    if isinstance(event, Informed):
-        return event.info.name == "tokensPlayed"
-    return isinstance(event, Prompted | Interrupted)
 
 
 def _type_name(name: str) -> str:

@@ -7,6 +7,7 @@ import logging
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
@@ -106,6 +107,10 @@ class Audience:
 
     watchers: tuple[Watcher, ...] = ()
 
+    @cached_property
+    def _extensions(self) -> tuple[Watcher, ...]:
+        return tuple(watcher for watcher in self.watchers if watcher.plugin.kind == "extension")
+
     def all(self, name: str, **arguments: Any) -> None:
         """Call the hook `name` of everybody."""
         for watcher in self.watchers:
@@ -113,9 +118,8 @@ class Audience:
 
     def extensions(self, name: str, **arguments: Any) -> None:
         """Call the hook `name` of the extensions: the agent answers it, they watch."""
-        for watcher in self.watchers:
-            if watcher.plugin.kind == "extension":
-                watcher.watch(name, arguments)
+        for watcher in self._extensions:
+            watcher.watch(name, arguments)
 
     async def say_goodbye(self, call: Call, end: SessionEnd, seconds: float) -> None:
         """Let the hooks that wait come to their end, then call on_end of everybody; `seconds` for each of the two."""

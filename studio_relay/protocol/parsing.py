@@ -42,8 +42,7 @@ def parse(frame: str | bytes, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Message:
 
     Raises RemoteProtocolError when the frame must be refused; its text says why and never repeats the frame.
     """
-    text = _as_text(frame, max_bytes)
-    raw = _decode_object(text)
+    raw = _decode_object(_as_text(frame, max_bytes))
     kind = raw.get("type")
     if not isinstance(kind, str) or not kind:
         _refuse_type(raw, kind)
@@ -83,7 +82,8 @@ def _check_size(size: int, max_bytes: int) -> None:
 
 
 def _decode_object(text: str) -> dict[str, Any]:
-    _check_depth(text)
+    if text.count("[") + text.count("{") > _MAX_DEPTH:
+        _check_depth(text)
     try:
         value = _decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -94,8 +94,6 @@ def _decode_object(text: str) -> dict[str, Any]:
 
 
 def _check_depth(text: str) -> None:
-    if text.count("[") + text.count("{") <= _MAX_DEPTH:
-        return
     depth = deepest = 0
     for character in re.sub(r'"(?:[^"\\]|\\.)*"', "", text):
         depth += (character in "[{") - (character in "]}")
@@ -172,14 +170,10 @@ def _prompt(raw: dict[str, Any]) -> Prompt:
         raise RemoteProtocolError(
             f"expected text at `$.voicePrompt`, found {_found(raw, 'voicePrompt')}", path="$.voicePrompt"
         )
-    last = _boolean(raw.get("last"))
-    return Prompt(
-        type="prompt",
-        raw=raw,
-        voice_prompt=spoken,
-        lang=_text(raw.get("lang")) or None,
-        last=True if last is None else last,
-    )
+    last = raw.get("last", True)
+    if type(last) is not bool:
+        last = _boolean(last) is not False
+    return Prompt(type="prompt", raw=raw, voice_prompt=spoken, lang=_scalar(raw.get("lang")) or None, last=last)
 
 
 def _dtmf(raw: dict[str, Any]) -> Dtmf:
