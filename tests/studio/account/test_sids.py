@@ -22,5 +22,7 @@ def test_sids_and_numbers_are_found_with_their_widgets() -> None:
 
 def test_what_is_only_like_one_is_none() -> None:
     definition = {"states": [{"name": "a", "say": f"x{QUEUE} {FLOW}0 {FLOW.lower()} AC12 +0123456789 a+15550100009"}]}
-    assert sids_in(definition) == {} and numbers_in(definition) == {}
-    assert sids_in({}) == {} and sids_in({"states": 3}) == {}
+    assert sids_in(definition) == {}
+    assert numbers_in(definition) == {}
+    assert sids_in({}) == {}
+    assert sids_in({"states": 3}) == {}

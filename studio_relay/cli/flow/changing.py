@@ -1,0 +1,204 @@
+"""Changes of an account's flows on the terminal: what would be done, each step as it is done, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from studio_relay.cli.flow.printing import count, print_wrapped
+
+if TYPE_CHECKING:
+    from studio_relay.studio.account.carrying_out import Outcome, Step
+    from studio_relay.studio.account.change import FlowChange
+
+_TO_DO = {
+    "create": "make the flow, as a draft",
+    "save": "save a new draft, and compare what Twilio kept",
+    "publish": "publish it: callers hear it",
+    "rename": "give it its new name",
+    "test users": "set its test users",
+}
+
+
+def read_test_users(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """A click callback for `NUMBER,NUMBER`; an empty text means nobody."""
+    if value is None:
+        return None
+    users = tuple(dict.fromkeys(user.strip() for user in value.split(",") if user.strip()))
+    for user in users:
+        if user.lstrip("+").isdigit() and not (user.startswith("+") and 8 <= len(user) <= 16):
+            raise click.BadParameter("expected numbers such as +15550100001, separated by commas", ctx, option)
+    return users
+
+
+def same_environment(environment: str | None, environments: Path | None) -> tuple[str, ...]:
+    """What another command needs on its line to reach the same account."""
+    chosen = ("--environment", environment) if environment else ()
+    return (*chosen, *(("--environments", str(environments)) if environment and environments else ()))
+
+
+def print_change(change: FlowChange, notices: Sequence[str]) -> None:
+    """What would become of one flow."""
+    from studio_relay.cli.flow.diff import print_changes
+    from studio_relay.cli.printable import printable
+
+    wanted, standing = change.wanted, change.standing
+    where = f"{change.sid} {wanted.name!r}" if standing else f"a new flow {wanted.name!r}"
+    click.secho(printable(f"{wanted.label} -> {where}"), bold=True)
+    _print_standing(change)
+    if standing and {"save", "publish"} & set(change.steps):
+        print_changes(change.differences())
+    elif standing is None:
+        print_wrapped(count(len(wanted.definition.get("states", ())), "widget"), first="  ")
+    _print_test_users(change)
+    for notice in notices:
+        print_wrapped(notice, first="  note: ", indent="    ")
+    for number, step in enumerate(change.steps, 1):
+        print_wrapped(_TO_DO[step], first=f"  {number}. ", indent="     ")
+    if not change.steps:
+        print_wrapped("nothing to do: the account has it already", first="  ")
+
+
+def _print_standing(change: FlowChange) -> None:
+    """What callers and test users hear now."""
+    if change.standing is None:
+        return
+    live, newest, draft = change.standing.live, change.standing.newest, change.replaced_draft()
+    if live is None:
+        print_wrapped(f"never published; the newest draft is revision {newest.revision}", first="  ", indent="    ")
+    else:
+        print_wrapped(f"callers hear revision {live.revision}, of {live.date_updated}", first="  ", indent="    ")
+    if draft is not None:
+        said = f" ({draft.commit_message})" if draft.commit_message else ""
+        text = f"revision {draft.revision} is a newer draft{said}; what is only there would not be in the new one"
+        print_wrapped(text, first="  note: ", indent="    ")
+
+
+def _print_test_users(change: FlowChange) -> None:
+    if "test users" in change.steps:
+        before = ", ".join(change.standing.test_users) if change.standing else ""
+        after = ", ".join(change.wanted.test_users or ())
+        print_wrapped(f"test users: {after or 'nobody'}; before: {before or 'nobody'}", first="  ", indent="    ")
+
+
+def print_step(outcome: Outcome, step: Step) -> None:
+    """One step, as it begins and as it ends."""
+    label = outcome.change.wanted.label
+    if step.state in ("begun", "done"):
+        print_wrapped(f"{label}: {step.text}" + (" ..." if step.state == "begun" else ""), indent="    ", first="")
+
+
+def print_faults(changes: Sequence[FlowChange], outcomes: Sequence[Outcome]) -> None:
+    """What stopped, what was done and what not, and how to go on; nothing where all went well."""
+    for outcome in outcomes:
+        _print_fault(outcome)
+    if all(outcome.ok for outcome in outcomes):
+        return
+    for change in changes[len(outcomes) :]:
+        if change.steps:
+            _say(f"{change.wanted.label}: not begun")
+    _say("to go on, give the same command again: what is done already is not done twice")
+
+
+def _print_fault(outcome: Outcome) -> None:
+    label = outcome.change.wanted.label
+    for note in outcome.notes:
+        _say(f"{label}: {note}")
+    for place in outcome.kept_otherwise:
+        _say(f"{label}: Twilio kept something else than was sent: {place}")
+    if outcome.failure:
+        _say("\n".join(f"{label}: {line}" for line in outcome.failure.splitlines()))
+    if outcome.ok:
+        return
+    done = ", ".join(outcome.done) or "nothing"
+    unknown = ", ".join(step.kind for step in outcome.steps if step.state == "unknown")
+    left = ", ".join(kind for kind in outcome.left if kind not in unknown.split(", ")) or "nothing"
+    _say(f"{label}: done: {done}; " + (f"nobody knows: {unknown}; " if unknown else "") + f"not done: {left}")
+    if outcome.sid and outcome.revision is not None and not unknown:
+        _say(f"{label}: {outcome.sid} is at revision {outcome.revision}")
+
+
+def print_undo(outcomes: Sequence[Outcome], options: tuple[str, ...]) -> None:
+    """How to take back what was done, the last first."""
+    from studio_relay.studio.account.undo import undo
+
+    backwards = [undo(outcome, options=options) for outcome in reversed(outcomes)]
+    if any(back.commands or back.remarks for back in backwards):
+        click.echo("to undo:")
+    for back in backwards:
+        for remark in back.remarks:
+            print_wrapped(remark, first="  # ", indent="  # ")
+        for command in back.commands:
+            click.echo(f"  {command}")  # one line, however wide: it is there to be copied
+
+
+def _say(text: str) -> None:
+    """A line of standard error."""
+    from studio_relay.cli.printable import printable
+
+    for line in text.splitlines():
+        click.echo(f"studio-relay: {printable(line)}", err=True)
+
+
+def change_to_json(change: FlowChange, notices: Sequence[str]) -> dict[str, Any]:
+    """One planned change for programs."""
+    standing = change.standing
+    before = standing.newest.revision if standing else None
+    live = standing.live.revision if standing and standing.live else None
+    return {
+        "source": change.wanted.label,
+        "flow": change.sid or None,
+        "name": change.wanted.name,
+        "revision_before": before,
+        "revision_heard": live,
+        "steps": list(change.steps),
+        "changes": [difference.to_json() for difference in change.differences()],
+        "notices": list(notices),
+    }
+
+
+def outcome_to_json(outcome: Outcome, options: tuple[str, ...]) -> dict[str, Any]:
+    """What became of one change, for programs."""
+    from studio_relay.studio.account.undo import undo
+
+    back = undo(outcome, options=options)
+    return {
+        "ok": outcome.ok,
+        "flow": outcome.sid or None,
+        "revision": outcome.revision,
+        "done": list(outcome.done),
+        "not_done": list(outcome.left),
+        "unknown": [step.kind for step in outcome.steps if step.state == "unknown"],
+        "kept_otherwise": list(outcome.kept_otherwise),
+        "notes": list(outcome.notes),
+        "failure": outcome.failure or None,
+        "undo": {"commands": list(back.commands), "remarks": list(back.remarks)},
+    }
+
+
+def report(
+    planned: Sequence[tuple[FlowChange, Sequence[str]]],
+    outcomes: Sequence[Outcome] | None,
+    options: tuple[str, ...],
+) -> Mapping[str, Any]:
+    """The report for programs; without outcomes, of what would be done."""
+    flows = [change_to_json(change, notices) for change, notices in planned]
+    for flow, outcome in zip(flows, outcomes or (), strict=False):
+        flow["outcome"] = outcome_to_json(outcome, options)
+    ok = all(outcome.ok for outcome in outcomes or ())
+    return {"version": 1, "ok": ok, "dry_run": outcomes is None, "flows": flows}
+
+
+def finish(ctx: click.Context, outcomes: Sequence[Outcome]) -> None:
+    """Leave with the exit code that says what became of it."""
+    from studio_relay.cli.errors import FOUND_WRONG, INTERRUPTED, NOT_DONE
+
+    if any(outcome.interrupted for outcome in outcomes):
+        ctx.exit(INTERRUPTED)
+    if any(outcome.failure for outcome in outcomes):
+        ctx.exit(NOT_DONE)
+    if not all(outcome.ok for outcome in outcomes):
+        ctx.exit(FOUND_WRONG)

@@ -1,0 +1,150 @@
+"""`studio-relay flow import`: flow files into the account, shown and asked before, undone by what is printed after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from studio_relay.cli.flow.account import environment_options
+from studio_relay.cli.flow.changing import read_test_users
+from studio_relay.cli.flow.options import FILE, json_option
+
+if TYPE_CHECKING:
+    from studio_relay.studio.account.carrying_out import Outcome, Step
+    from studio_relay.studio.account.importing import PlannedImport, Source
+
+
+@click.command("import")
+@click.argument("words", nargs=-1, required=True, metavar="FILES... [FLOW]")
+@click.option("--name", metavar="NAME", help="The flow's friendly name.  [default: as it is, or the file's name]")
+@click.option("--publish", is_flag=True, help="Publish it too: callers hear it. Otherwise it stays a draft.")
+@click.option(
+    "--test-users", callback=read_test_users, metavar="N,N", help="Numbers that hear the newest draft; '' for nobody."
+)
+@click.option("--map", "map_path", type=FILE, metavar="FILE", help="Replace SIDs, numbers and URLs, as in dev.toml.")
+@click.option("--message", default="", metavar="TEXT", help="Kept with the revision.")
+@click.option("--since", type=click.IntRange(min=1), metavar="N", help="The revision the file was made from.")
+@environment_options
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Say yes beforehand.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    words: tuple[str, ...],
+    name: str | None,
+    publish: bool,
+    test_users: tuple[str, ...] | None,
+    map_path: Path | None,
+    message: str,
+    since: int | None,
+    environment: str | None,
+    environments: Path | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Bring flow files into the account, as drafts.
+
+    FLOW is the SID or friendly name of the flow that a single file becomes. Without it that is the flow the file
+    was exported from, else the one of its name, else a new one. All files are linted, validated by Twilio and
+    compared with what callers hear before anything is written; then you are asked.
+
+    A file remembers, in FILE.revision beside it, which revision it is a copy of. If somebody saved the flow since,
+    the import is refused; --since N says which revision the file was made from, whatever the note says.
+
+    A draft is heard by test users only. Publishing is a step behind it: what Twilio kept is compared first.
+    """
+    from studio_relay.cli.asking import ask
+    from studio_relay.cli.flow.account import open_account
+    from studio_relay.cli.flow.changing import (
+        finish,
+        print_change,
+        print_faults,
+        print_step,
+        print_undo,
+        report,
+        same_environment,
+    )
+    from studio_relay.cli.flow.printing import print_json
+    from studio_relay.studio.account.carrying_out import carry_out
+    from studio_relay.studio.account.importing import Ordered, plan_import
+
+    sources = _sources(words, name=name, since=since, map_path=map_path)
+    options = same_environment(environment, environments)
+    with open_account(environment=environment, environments=environments) as account:
+        plans = plan_import(account, sources, Ordered(publish=publish, test_users=test_users, message=message))
+        planned = [(plan.change, plan.notices) for plan in plans]
+        if not as_json:
+            for change, notices in planned:
+                print_change(change, notices)
+        if dry_run:
+            if as_json:
+                print_json(report(planned, None, options))
+            else:
+                click.echo("nothing was changed: this was a dry run")
+            return
+        changes = [change for change, _ in planned if change.steps]
+        if changes:
+            ask(f"do this in account {account.sid}?", yes=yes, declined="nothing was changed")
+        outcomes = carry_out(account, changes, _silent if as_json else print_step)
+    _note(plans, outcomes)
+    print_faults(changes, outcomes)
+    if as_json:
+        print_json(report(planned, outcomes, options))
+    else:
+        print_undo(outcomes, options)
+    finish(ctx, outcomes)
+
+
+def _sources(words: Sequence[str], *, name: str | None, since: int | None, map_path: Path | None) -> tuple[Source, ...]:
+    """The files, read and linted. Raises FlowError with what is wrong with each."""
+    from studio_relay.errors import FlowError
+    from studio_relay.studio.account.importing import read_source
+    from studio_relay.studio.lint import load_config
+    from studio_relay.studio.value_map import load_map
+
+    files, flow = _files_and_flow(words)
+    if len(files) > 1 and (name is not None or since is not None):
+        raise click.UsageError("--name and --since are about one flow; import the files one by one")
+    config, values = load_config(), load_map(map_path) if map_path else None
+    sources, faults = [], []
+    for file in files:
+        try:
+            sources.append(read_source(file, values=values, config=config, flow=flow, name=name, since=since))
+        except FlowError as error:
+            faults.append(str(error))
+    if faults:
+        raise FlowError("\n".join([*faults, "Nothing was changed."]))
+    return tuple(sources)
+
+
+def _files_and_flow(words: Sequence[str]) -> tuple[list[Path], str | None]:
+    """The files, and the flow that is named behind a single one: a word that is no file."""
+    if len(words) == 2 and not Path(words[1]).exists():
+        return [Path(words[0])], words[1]
+    return [Path(word) for word in words], None
+
+
+def _silent(outcome: Outcome, step: Step) -> None:
+    """Reports for programs say it all at the end."""
+
+
+def _note(plans: Sequence[PlannedImport], outcomes: Sequence[Outcome]) -> None:
+    """Let the files remember what they are a copy of now. That it was imported is true without that, too."""
+    from studio_relay.errors import FlowError
+    from studio_relay.studio.account.importing import note_revision
+
+    by_label = {outcome.change.wanted.label: outcome for outcome in outcomes}
+    for plan in plans:
+        outcome = by_label.get(plan.change.wanted.label)
+        saved = outcome is not None and {"create", "save", "publish", "rename"} & set(outcome.done)
+        if outcome is None or not saved or outcome.revision is None:
+            continue
+        try:
+            note_revision(plan, sid=outcome.sid, revision=outcome.revision)
+        except FlowError as error:
+            click.echo(f"studio-relay: {error}", err=True)
