@@ -50,7 +50,8 @@ async def compare(host: str, blocks: int, *, where: str, core: int | None) -> No
             bare_p50.append(statistics.median(times[1]))
             ratios.append(ours_p50[-1] / bare_p50[-1])
     print(
-        f"first token on {host}, {where}: ours {statistics.median(ours_p50):.3f} ms, bare {statistics.median(bare_p50):.3f} ms, "
+        f"first token on {host}, {where}: "
+        f"ours {statistics.median(ours_p50):.3f} ms, bare {statistics.median(bare_p50):.3f} ms, "
         f"median ratio {statistics.median(ratios):.3f} (mark: 1.5)"
     )
 
