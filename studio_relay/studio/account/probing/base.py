@@ -20,9 +20,9 @@ from studio_relay.studio.account.probing.candidates import (
 )
 from studio_relay.studio.account.probing.inquiry import Inquiry
 from studio_relay.studio.account.probing.questions import Question
-from studio_relay.studio.account.probing.words import Complaint, expected_type, form, listed, names
+from studio_relay.studio.account.probing.words import Complaint, expected_type, form, listed, names, says_unknown
 
-_MOST_REPAIRS = 12
+_MOST_REPAIRS = 24
 _MOST_SEARCHES = 14
 _SAMPLES = 2500
 
@@ -35,22 +35,27 @@ def calibrate(inquiry: Inquiry) -> None:
     inquiry.base = find_base(inquiry.asker)
     for name, value in inquiry.base.items():
         inquiry.finding(name).accepted.append(value)
-    unknown = inquiry.question(CONTROL, FREE_TEXT, likely=0.4)
     first = next(iter(inquiry.base), "url")
+    unknown = inquiry.question(CONTROL, FREE_TEXT, likely=0.4)
     wrong = inquiry.question(first, IMPOSSIBLE, likely=0.05)
-    answers = inquiry.asker.settle([unknown, wrong])
-    if len(answers) < 2:
+    answers = inquiry.asker.step([unknown, wrong])
+    if unknown not in answers:
+        answers |= inquiry.asker.settle([unknown])
+    if inquiry.asker.names != "none" or unknown not in answers or answers[unknown].accepted:
+        answers |= inquiry.asker.settle([one for one in (unknown, wrong) if one not in answers])
+    if unknown not in answers:
         raise AccountError(f"{inquiry.asker.most} requests are too few to learn how the validator speaks; allow more.")
     inquiry.ignores_unknown = answers[unknown].accepted
-    if answers[wrong].accepted and answers[unknown].accepted:
+    refused = answers.get(wrong, Answer(accepted=False))
+    if refused.accepted and answers[unknown].accepted:
         raise AccountError(
             f"the validator accepts a relay widget whose {first!r} is a list of numbers: it does not look at the "
             "properties of this widget, so nothing can be learnt from it. Nothing was written."
         )
     inquiry.unknown_forms = {form(one, CONTROL) for one in answers[unknown].complaints}
-    said = {form(one, first) for one in answers[wrong].complaints}
+    said = {form(one, first) for one in refused.complaints}
     inquiry.words_tell = bool(said and inquiry.unknown_forms) and not said & inquiry.unknown_forms
-    inquiry.record({wrong: answers[wrong]})
+    inquiry.record({wrong: answers[wrong]} if wrong in answers else {})
     for name in inquiry.base:
         # Where unknown properties are ignored, one that was only accepted may still be unknown.
         inquiry.finding(name).exists = inquiry.finding(name).exists or (None if inquiry.ignores_unknown else True)
@@ -127,18 +132,24 @@ def _better(complaint: Complaint, tried: Sequence[Any]) -> Any:
     """The value that the complaint asks for, None if it asks for none."""
     options = [value for value in listed(complaint.message) if value not in tried]
     wanted = expected_type(complaint.message, json_type(tried[-1]).replace("pairs", "array")) if tried else None
-    samples = [value for value in Candidate(name="", likely=1).values() if _fits(value, wanted)]
-    return next((value for value in (*options, *samples) if value not in tried), None)
+    everything = () if says_unknown(complaint.message) else Candidate(name="", likely=1, say=("true",)).values()
+    fitting = [value for value in everything if wanted is None or _fits(value, wanted)]
+    return next((value for value in (*options, *fitting) if not _among(value, tried)), None)
 
 
-def _fits(value: Any, wanted: str | None) -> bool:
-    return wanted is not None and json_type(value).replace("pairs", "array") == wanted
+def _among(value: Any, values: Sequence[Any]) -> bool:
+    """Whether it is one of the values; True and 1 are two."""
+    return any(value == one and json_type(value) == json_type(one) for one in values)
+
+
+def _fits(value: Any, wanted: str) -> bool:
+    return json_type(value).replace("pairs", "array") == wanted
 
 
 def _untried(name: str, tried: Sequence[Any]) -> Any:
     known = candidates().keys.get(name) or Candidate(name=name, likely=0.5)
     values = [one.value for one in known.alternatives()]
-    return next((value for value in values if value not in tried), values[0])
+    return next((value for value in values if not _among(value, tried)), values[0])
 
 
 # ---------------------------------------------------------------------------------- where a refusal says just no

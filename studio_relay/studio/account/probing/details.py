@@ -20,15 +20,12 @@ def find_required(inquiry: Inquiry) -> None:
     questions = {}
     for name in inquiry.base:
         rest = {key: value for key, value in inquiry.base.items() if key != name}
-        likely = 0.05 if name == "url" or len(inquiry.base) == 2 else 0.4
+        likely = 0.05 if name == "url" or len(inquiry.base) == 2 else 0.85
         questions[name] = Question(properties=rest, about=name, likely=likely)
     answers = inquiry.asker.settle(list(questions.values()))
     for name, question in questions.items():
         if question in answers:
             inquiry.finding(name).required = not answers[question].accepted
-    for name, finding in inquiry.findings.items():
-        if name not in inquiry.base and finding.exists:
-            finding.required = False
 
 
 def find_events(inquiry: Inquiry) -> None:
@@ -36,7 +33,11 @@ def find_events(inquiry: Inquiry) -> None:
     known = candidates().events
     expected = [name for name, likely in known.items() if likely >= _EXPECTED_EVENT]
     rare = [name for name, likely in known.items() if likely < _RARE_EVENT]
-    _ask_events(inquiry, {CONTROL_EVENT: 0.2, **{name: known[name] for name in expected}})
+    if inquiry.asker.names == "none":
+        _ask_events(inquiry, {CONTROL_EVENT: 0.2})
+        _ask_events(inquiry, {name: known[name] for name in expected})
+    else:
+        _ask_events(inquiry, {CONTROL_EVENT: 0.2, **{name: known[name] for name in expected}})
     inquiry.ignores_events = inquiry.events.pop(CONTROL_EVENT, None)
     inquiry.event_words.pop(CONTROL_EVENT, None)
     if inquiry.ignores_events:
@@ -69,8 +70,6 @@ def _ask_events(inquiry: Inquiry, events: dict[str, float]) -> None:
 
 def find_values(inquiry: Inquiry) -> None:
     """Where not every value was asked for: which texts are free, whether the URL may be Liquid, what lists hold."""
-    if inquiry.asker.names == "all":
-        return
     inquiry.settle(list(_value_questions(inquiry)))
     choices = [finding for finding in inquiry.findings.values() if _is_choice(finding)]
     inquiry.settle([question for finding in choices for question in _choice_questions(inquiry, finding)])
@@ -87,6 +86,8 @@ def _value_questions(inquiry: Inquiry) -> Iterator[Question]:
             yield inquiry.question(name, FREE_TEXT, 0.5 if finding.candidate.kind == "choice" else 0.95)
         elif isinstance(sample, list) and sample != ["probe"]:
             yield inquiry.question(name, ["probe"], 0.3)
+        elif isinstance(sample, int) and not isinstance(sample, bool):
+            yield inquiry.question(name, 0.8, 0.2)
 
 
 def _is_choice(finding: Finding) -> bool:

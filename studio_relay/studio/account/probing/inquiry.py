@@ -94,6 +94,12 @@ class Inquiry:
                 finding.refused.append(Refusal(value=question.value, complaints=answer.complaints))
                 self._conclude_from_refusal(finding, answer.complaints)
 
+    def note_optional(self) -> None:
+        """A property that the accepted widget does without is not required."""
+        for name, finding in self.findings.items():
+            if name not in self.base and finding.exists:
+                finding.required = False
+
     def is_unknown_word(self, name: str, complaints: Iterable[Complaint]) -> bool:
         """Whether a refusal says what is said of a property that cannot exist."""
         return any(form(one, name) in self.unknown_forms for one in complaints)

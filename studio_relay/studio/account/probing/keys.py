@@ -19,10 +19,13 @@ from studio_relay.studio.account.probing.inquiry import Finding, Inquiry
 from studio_relay.studio.account.probing.questions import Question
 from studio_relay.studio.account.probing.words import form, names
 
-RESERVE = 9
+RESERVE = 5
+RESERVE_FOR_REQUIRED = 5
 """Requests kept for what is asked after the properties."""
-_WORTH_ASKING = 0.02
+WORTH_ASKING = 0.02
+"""How likely an answer of yes has to be for a question where requests are few."""
 _RARE = 0.05
+_EXPECTED = 0.5
 _REFUSALS_AT_ONCE = 8.0
 _USUAL_RATE = 0.25
 
@@ -30,15 +33,20 @@ _USUAL_RATE = 0.25
 def find_keys(inquiry: Inquiry) -> None:
     """Settle which properties exist and of which type each is, as far as requests go."""
     asker = inquiry.asker
-    asker.reserve = RESERVE
+    asker.reserve = RESERVE + (RESERVE_FOR_REQUIRED if len(inquiry.base) > 2 else 0)
     if inquiry.ignores_unknown:
-        _find_existing(inquiry, candidates().keys.values())
+        everything = {**candidates().keys, **{name: inquiry.finding(name).candidate for name in inquiry.base}}
+        expected = [one for one in everything.values() if one.likely >= _EXPECTED]
+        _find_existing(inquiry, expected)
+        if asker.names == "none":
+            ask_types(inquiry, at_least=WORTH_ASKING)
+        _find_existing(inquiry, [one for one in everything.values() if one not in expected])
     elif asker.names == "all":
         _find_named(inquiry, candidates().keys.values())
     if asker.names == "all":
         _ask_every_value(inquiry)
     else:
-        ask_types(inquiry, at_least=_WORTH_ASKING)
+        ask_types(inquiry, at_least=WORTH_ASKING)
     asker.reserve = 0
 
 
@@ -97,7 +105,7 @@ class _Beliefs:
 
     @classmethod
     def of(cls, inquiry: Inquiry) -> _Beliefs:
-        maybe = [one for one in inquiry.findings.values() if _RARE < one.candidate.likely < 0.5]
+        maybe = [one for one in inquiry.findings.values() if _RARE < one.candidate.likely < _EXPECTED]
         there = sum(one.exists is True for one in maybe)
         gone = sum(one.exists is False or (one.exists is None and bool(one.refused)) for one in maybe)
         flags = [one for one in inquiry.findings.values() if one.candidate.kind == "flag" and one.exists]
@@ -109,7 +117,7 @@ class _Beliefs:
         )
 
     def exists(self, candidate: Candidate) -> float:
-        if not _RARE < candidate.likely < 0.5:
+        if not _RARE < candidate.likely < _EXPECTED:
             return candidate.likely
         return min(0.9, candidate.likely / _USUAL_RATE * self.rate)
 
@@ -126,6 +134,8 @@ class _Line:
     finding: Finding
     rest: list[Alternative] = field(init=False)
     tried: list[Alternative] = field(default_factory=list)
+    told: bool = False
+    """Whether a refusal's words said which alternative it would be."""
 
     def __post_init__(self) -> None:
         refused = [refusal.value for refusal in self.finding.refused]
@@ -140,7 +150,8 @@ class _Line:
         exists = 1.0 if self.finding.exists else beliefs.exists(candidate)
         gone = sum(beliefs.weight(candidate, one) for one in self.tried)
         likely = exists * beliefs.weight(candidate, self.rest[0]) / max(1 - exists * gone, 0.05)
-        return inquiry.question(candidate.name, self.rest[0].value, min(0.98, likely))
+        likely = 0.9 if self.told else min(0.98, likely)
+        return inquiry.question(candidate.name, self.rest[0].value, likely)
 
     def take(self, inquiry: Inquiry, answer: Answer) -> None:
         """Go on to the next alternative, to the one that the refusal's words ask for, or to the end."""
@@ -150,11 +161,12 @@ class _Line:
         self.tried.append(self.rest.pop(0))
         wanted = self.finding.expected if inquiry.words_tell else None
         listed = [value for value in self.finding.listed if value not in [one.value for one in self.tried]]
+        fitting = [one for one in self.rest if one.json.replace("pairs", "array") == wanted]
         if listed:
-            self.rest = [Alternative(json="string", value=value, weight=0.9) for value in listed[:1]]
-        elif wanted:
-            fitting = [one for one in self.rest if one.json.replace("pairs", "array") == wanted]
-            self.rest = fitting or self.rest
+            self.rest = [Alternative(json="string", value=listed[0], weight=0.9)]
+        elif fitting:
+            self.rest = fitting
+        self.told = bool(listed or fitting)
 
 
 # ------------------------------------------------------------------------------------------------ many at once
@@ -166,10 +178,14 @@ def _find_existing(inquiry: Inquiry, keys: Iterable[Candidate]) -> None:
     A list of anything takes the first impossible value, so a number is asked for as well.
     """
     pending = [one for one in keys if inquiry.finding(one.name).exists is None]
+    for one in pending:
+        inquiry.finding(one.name).accepted.clear()  # that it was accepted may only mean that it was ignored
     lists = [one for one in pending if one.kind == "pairs"]
-    accepted = _accepting(inquiry, [one for one in pending if one.kind != "pairs"], IMPOSSIBLE, surely=False)
+    others = [one for one in pending if one.kind != "pairs"]
+    accepted = _accepting(inquiry, others, IMPOSSIBLE, surely=False)
     unlikely = _accepting(inquiry, accepted, SECOND_IMPOSSIBLE, surely=True)
-    for one in [*unlikely, *_accepting(inquiry, lists, SECOND_IMPOSSIBLE, surely=False)]:
+    accepted = _accepting(inquiry, lists, SECOND_IMPOSSIBLE, surely=False)
+    for one in [*unlikely, *_accepting(inquiry, accepted, IMPOSSIBLE, surely=True)]:
         inquiry.finding(one.name).exists = False
         inquiry.finding(one.name).accepted.clear()
 

@@ -9,7 +9,7 @@ from studio_relay.studio.account.probing.base import calibrate
 from studio_relay.studio.account.probing.details import ask_rare_events, find_events, find_required, find_values
 from studio_relay.studio.account.probing.facts import Facts, conclude
 from studio_relay.studio.account.probing.inquiry import Inquiry
-from studio_relay.studio.account.probing.keys import ask_types, find_keys
+from studio_relay.studio.account.probing.keys import WORTH_ASKING, ask_types, find_keys
 
 MOST_REQUESTS = 60
 
@@ -23,11 +23,12 @@ def solve(ask: Ask, *, most: int = MOST_REQUESTS, progress: Callable[[int, int],
     inquiry = Inquiry(asker=Asker(ask, most=most, progress=progress))
     calibrate(inquiry)
     find_keys(inquiry)
-    find_required(inquiry)
     find_events(inquiry)
-    find_values(inquiry)
+    find_required(inquiry)
     if inquiry.asker.names != "all":
+        ask_types(inquiry, at_least=WORTH_ASKING)
+        find_values(inquiry)
         ask_types(inquiry, at_least=0)
-        find_required(inquiry)
         ask_rare_events(inquiry)
+    inquiry.note_optional()
     return conclude(inquiry)

@@ -16,7 +16,7 @@ _TYPES = {
     "number": {"number", "double", "float", "decimal", "numeric"},
     "array": {"array", "list"},
     "object": {"object", "map", "dict", "dictionary"},
-    "null": {"null", "none", "nil"},
+    "null": {"null"},
 }
 _NO_NAMES = {"properties", "transitions", "states", "type", "name", "conditions", "event", "required", "key", "value"}
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -67,6 +67,13 @@ def expected_type(message: str, sent: str) -> str | None:
             if word in synonyms and name != sent:
                 return name
     return None
+
+
+def says_unknown(message: str) -> bool:
+    """Whether the words sound as if the property did not exist at all."""
+    return bool(
+        re.search(r"not defined|additional|unknown|unexpected|unrecogni|unsupported|not allowed", message, re.I)
+    )
 
 
 def listed(message: str) -> tuple[str, ...]:
