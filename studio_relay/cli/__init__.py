@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "plugins": "plugins",
     "conformance": "conformance",
     "flow": "flow",
+    "number": "number",
 }
 """Each command's module within this package; the module's `command` is the command."""
 

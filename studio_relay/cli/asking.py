@@ -1,19 +1,19 @@
-"""Asking before something is changed: a yes given beforehand, a person at the terminal, or nobody and so a no."""
+"""Asking before something is done; a command that nobody watches is told to say yes beforehand."""
 
 from __future__ import annotations
 
+import sys
+
 import click
 
+from studio_relay.cli.errors import NotDone
 
-def ask(question: str, *, yes: bool, declined: str) -> None:
-    """Return once it was agreed to. Raises NotDone, `declined` saying what was not done; exit 2 tells programs.
+
+def ask(question: str, *, yes: bool, declined: str = "nothing was changed") -> None:
+    """Return after a yes. Raises NotDone, saying what was `declined`, after a no and where there is nobody to ask.
 
     The question goes to standard error: standard output may be a report.
     """
-    import sys
-
-    from studio_relay.cli.errors import NotDone
-
     if yes:
         return
     if not sys.stdin.isatty():

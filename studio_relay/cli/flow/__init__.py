@@ -11,14 +11,15 @@ from studio_relay.cli import LazyGroup
 COMMANDS: Mapping[str, str] = {
     name: f"flow.{name}"
     for name in ("lint", "show", "diagram", "configure", "run", "explore", "test", "diff", "handoff")
-}
+} | {name: f"flow.{name}" for name in ("list", "export", "validate")}
 """Each command's module, seen from the package of all commands."""
 
 
 @click.command("flow", cls=LazyGroup, modules=COMMANDS)
 def command() -> None:
-    """Work on Studio flows as files, offline.
+    """Work on Studio flows: as files, and in the account.
 
     A flow is a file as Studio exports it: the bare definition, an answer of the API, a page of flows, or a module
-    or template around one. Nothing here needs an account, a key or a network.
+    or template around one. Only list, export, validate, import, promote and probe ask Twilio, as the account of
+    TWILIO_ACCOUNT_SID; the others need no account, key or network.
     """

@@ -50,6 +50,12 @@ def open_account(prefix: str = TWILIO, *, environment: str | None = None, enviro
     return Account(chosen.credentials(variables()), notice=tell)
 
 
+def same_environment(environment: str | None, environments: Path | None) -> tuple[str, ...]:
+    """What another command needs on its line to reach the same account."""
+    chosen = ("--environment", environment) if environment else ()
+    return (*chosen, *(("--environments", str(environments)) if environment and environments else ()))
+
+
 def variables() -> dict[str, str]:
     """The variables of the environment, and those of `.env` that it has not. Raises AccountError."""
     import os

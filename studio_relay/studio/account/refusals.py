@@ -96,7 +96,8 @@ def _next(response: httpx.Response, credentials: Credentials) -> str:
     if status == 403:
         return "A restricted key may lack this permission, or the account is suspended: look at it in Twilio's console."
     if status == 404:
-        return "Look at what there is with `studio-relay flow list` or `studio-relay number list`."
+        account = credentials.account_sid
+        return f"Account {account} has it not: `studio-relay flow list` and `number list` show what it has."
     if status == 429:
         asked = quoted(response.headers.get("retry-after", ""))
         wait = f" (Retry-After: {asked} s)" if asked.isdigit() else ""
