@@ -63,6 +63,7 @@ def _form(request: httpx.Request, rules: Mapping[str, Any]) -> Iterator[str]:
     kind = request.headers.get("content-type", "")
     if kind != "application/x-www-form-urlencoded":
         yield f"content type {kind!r}"
+        return
     fields = form_of(request)
     yield from _parameters("form", fields, rules["form"])
     yield from (f"form: {name} is required" for name in rules["required"] if name not in dict(fields))
