@@ -8,10 +8,13 @@ import click
 
 from studio_relay.cli import LazyGroup
 
+_OFFLINE = ("lint", "show", "diagram", "configure", "run", "explore", "test", "diff", "handoff")
+_ACCOUNT = ("list", "export", "validate")
+
 COMMANDS: Mapping[str, str] = {
-    name: f"flow.{name}"
-    for name in ("lint", "show", "diagram", "configure", "run", "explore", "test", "diff", "handoff")
-} | {name: f"flow.{name}" for name in ("list", "export", "validate")}
+    **{name: f"flow.{name}" for name in (*_OFFLINE, *_ACCOUNT)},
+    "import": "flow.importing",  # a word that Python keeps for itself
+}
 """Each command's module, seen from the package of all commands."""
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio_relay.cli.flow.printing import count, print_wrapped
+from studio_relay.cli.flow.printing import count, print_wrapped, wrapped
 
 if TYPE_CHECKING:
     from studio_relay.studio.account.carrying_out import Outcome, Step
@@ -34,20 +33,14 @@ def read_test_users(ctx: click.Context, option: click.Parameter, value: str | No
     return users
 
 
-def same_environment(environment: str | None, environments: Path | None) -> tuple[str, ...]:
-    """What another command needs on its line to reach the same account."""
-    chosen = ("--environment", environment) if environment else ()
-    return (*chosen, *(("--environments", str(environments)) if environment and environments else ()))
-
-
 def print_change(change: FlowChange, notices: Sequence[str]) -> None:
     """What would become of one flow."""
     from studio_relay.cli.flow.diff import print_changes
-    from studio_relay.cli.printable import printable
 
     wanted, standing = change.wanted, change.standing
     where = f"{change.sid} {wanted.name!r}" if standing else f"a new flow {wanted.name!r}"
-    click.secho(printable(f"{wanted.label} -> {where}"), bold=True)
+    for line in wrapped(f"{wanted.label} -> {where}", indent="  ", first=""):
+        click.secho(line, bold=True)
     _print_standing(change)
     if standing and {"save", "publish"} & set(change.steps):
         print_changes(change.differences())

@@ -59,7 +59,7 @@ def command(
     A draft is heard by test users only. Publishing is a step behind it: what Twilio kept is compared first.
     """
     from studio_relay.cli.asking import ask
-    from studio_relay.cli.flow.account import open_account
+    from studio_relay.cli.flow.account import open_account, same_environment
     from studio_relay.cli.flow.changing import (
         finish,
         print_change,
@@ -67,7 +67,6 @@ def command(
         print_step,
         print_undo,
         report,
-        same_environment,
     )
     from studio_relay.cli.flow.printing import print_json
     from studio_relay.studio.account.carrying_out import carry_out
