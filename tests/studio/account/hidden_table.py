@@ -208,13 +208,13 @@ CHOICES = {
 }
 
 
-def plausible_table(chance: random.Random) -> dict[str, Row]:
-    """What Studio might well have: most of what is documented, some of TwiML, flags all written one way."""
+def plausible_table(chance: random.Random, shares: tuple[float, ...] = (0.05, 0.15, 0.3)) -> dict[str, Row]:
+    """What Studio might well have: most of what is documented, a share of TwiML, flags all written one way."""
     flag = chance.choice(["string", "boolean"])
     table = {name: Row(kind) for name, kind in DOCUMENTED.items() if name == "url" or chance.random() < 0.9}  # type: ignore[arg-type]
     if "dtmf_detection" in table:
         table["dtmf_detection"] = Row(flag)  # type: ignore[arg-type]
-    share = chance.choice([0.05, 0.15, 0.3])
+    share = chance.choice(shares)
     table |= {name: Row("string") for name in TWIML_TEXTS if chance.random() < share}
     table |= {name: Row(flag) for name in TWIML_FLAGS if chance.random() < share}  # type: ignore[arg-type]
     table |= {name: Row(chance.choice(["string", "integer"])) for name in TWIML_NUMBERS if chance.random() < share}

@@ -14,7 +14,7 @@ from math import prod
 from typing import Any, Literal
 
 from studio_relay.studio.account.probing.questions import PREFIX, Question, definition
-from studio_relay.studio.account.probing.words import Complaint, Verdict, place, widget
+from studio_relay.studio.account.probing.words import Complaint, Verdict, names, place, widget
 
 Ask = Callable[[Mapping[str, Any]], Verdict]
 Names = Literal["undetermined", "all", "first", "none"]
@@ -96,18 +96,24 @@ class Asker:
     def _one_refused(self, group: Sequence[Question], *, known_to_fail: bool = False) -> Answers:
         """Ask for the group; if it is refused, find one refused question in it."""
         answers: Answers = {}
-        if not known_to_fail and self.send(group).valid:
-            return dict.fromkeys(group, Answer(accepted=True))
+        said: tuple[Complaint, ...] = ()
+        if not known_to_fail:
+            verdict = self.send(group)
+            if verdict.valid:
+                return dict.fromkeys(group, Answer(accepted=True))
+            said = verdict.complaints
         while len(group) > 1:
             if not self.left:
                 return answers
             half = _even_split(group)
-            if self.send(group[:half]).valid:
+            verdict = self.send(group[:half])
+            said = () if verdict.valid else verdict.complaints
+            if verdict.valid:
                 answers |= dict.fromkeys(group[:half], Answer(accepted=True))
                 group = group[half:]
             else:
                 group = group[:half]
-        return answers | {group[0]: Answer(accepted=False)}
+        return answers | {group[0]: Answer(accepted=False, complaints=said)}
 
 
 def likely_group(questions: Sequence[Question]) -> list[Question]:
@@ -144,7 +150,14 @@ def _blamed(verdict: Verdict, group: Sequence[Question]) -> dict[Question, list[
         number = widget(complaint, PREFIX)
         if number is None:
             index = place(complaint)
-            number = None if index is None else index - 1
+            number = _number_by_name(complaint, group) if index is None else index - 1
         if number is not None and 0 <= number < len(group):
             blamed.setdefault(group[number], []).append(complaint)
     return blamed
+
+
+def _number_by_name(complaint: Complaint, group: Sequence[Question]) -> int | None:
+    """The one question about a property that the complaint names."""
+    said = names(complaint)
+    found = [number for number, question in enumerate(group) if question.about in said]
+    return found[0] if len(found) == 1 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from studio_relay.studio.account.probing.candidates import CONTROL_EVENT, FREE_TEXT, candidates
+from studio_relay.studio.account.probing.candidates import CONTROL_EVENT, FREE_TEXT, candidates, json_type
 from studio_relay.studio.account.probing.inquiry import Finding, Inquiry
 from studio_relay.studio.account.probing.questions import Question
 from studio_relay.studio.account.probing.words import listed
@@ -68,26 +68,38 @@ def _ask_events(inquiry: Inquiry, events: dict[str, float]) -> None:
         _ask_events(inquiry, news)
 
 
+def find_shapes(inquiry: Inquiry) -> None:
+    """Where one value of a type was accepted: does a list take any entry, a number fractions?"""
+    shapes = {"pairs": (["probe"], 0.3), "integer": (0.8, 0.2)}
+    questions = []
+    for name, finding in list(inquiry.findings.items()):
+        kinds = {json_type(value) for value in finding.accepted} if finding.exists else set()
+        for kind, (value, likely) in shapes.items():
+            if kind in kinds and not _was_asked(finding, value):
+                questions.append(inquiry.question(name, value, likely))
+    inquiry.settle(questions)
+
+
 def find_values(inquiry: Inquiry) -> None:
     """Where not every value was asked for: which texts are free, whether the URL may be Liquid, what lists hold."""
-    inquiry.settle(list(_value_questions(inquiry)))
+    inquiry.settle(list(_text_questions(inquiry)))
     choices = [finding for finding in inquiry.findings.values() if _is_choice(finding)]
     inquiry.settle([question for finding in choices for question in _choice_questions(inquiry, finding)])
 
 
-def _value_questions(inquiry: Inquiry) -> Iterator[Question]:
+def _text_questions(inquiry: Inquiry) -> Iterator[Question]:
     for name, finding in list(inquiry.findings.items()):
-        if not finding.exists or not finding.accepted:
+        if not finding.exists or not any(isinstance(value, str) for value in finding.accepted):
             continue
-        sample = finding.accepted[0]
         if name == "url":
             yield inquiry.question(name, LIQUID_URL, 0.6)
-        elif isinstance(sample, str) and finding.candidate.kind != "flag":
+        elif finding.candidate.kind != "flag":
             yield inquiry.question(name, FREE_TEXT, 0.5 if finding.candidate.kind == "choice" else 0.95)
-        elif isinstance(sample, list) and sample != ["probe"]:
-            yield inquiry.question(name, ["probe"], 0.3)
-        elif isinstance(sample, int) and not isinstance(sample, bool):
-            yield inquiry.question(name, 0.8, 0.2)
+
+
+def _was_asked(finding: Finding, value: Any) -> bool:
+    asked = [*finding.accepted, *(refusal.value for refusal in finding.refused)]
+    return any(value == one and json_type(value) == json_type(one) for one in asked)
 
 
 def _is_choice(finding: Finding) -> bool:
@@ -97,8 +109,6 @@ def _is_choice(finding: Finding) -> bool:
 
 
 def _choice_questions(inquiry: Inquiry, finding: Finding) -> Iterator[Question]:
-    asked: list[Any] = [*finding.accepted, *(refusal.value for refusal in finding.refused)]
-    options = dict.fromkeys((*finding.listed, *finding.candidate.say))
-    for value in options:
-        if value not in asked:
+    for value in dict.fromkeys((*finding.listed, *finding.candidate.say)):
+        if not _was_asked(finding, value):
             yield inquiry.question(finding.candidate.name, value, 0.9 if value in finding.listed else 0.55)

@@ -19,9 +19,6 @@ from studio_relay.studio.account.probing.inquiry import Finding, Inquiry
 from studio_relay.studio.account.probing.questions import Question
 from studio_relay.studio.account.probing.words import form, names
 
-RESERVE = 5
-RESERVE_FOR_REQUIRED = 5
-"""Requests kept for what is asked after the properties."""
 WORTH_ASKING = 0.02
 """How likely an answer of yes has to be for a question where requests are few."""
 _RARE = 0.05
@@ -33,7 +30,7 @@ _USUAL_RATE = 0.25
 def find_keys(inquiry: Inquiry) -> None:
     """Settle which properties exist and of which type each is, as far as requests go."""
     asker = inquiry.asker
-    asker.reserve = RESERVE + (RESERVE_FOR_REQUIRED if len(inquiry.base) > 2 else 0)
+    asker.reserve = _reserve(inquiry)
     if inquiry.ignores_unknown:
         everything = {**candidates().keys, **{name: inquiry.finding(name).candidate for name in inquiry.base}}
         expected = [one for one in everything.values() if one.likely >= _EXPECTED]
@@ -50,9 +47,19 @@ def find_keys(inquiry: Inquiry) -> None:
     asker.reserve = 0
 
 
+def _reserve(inquiry: Inquiry) -> int:
+    """Requests to keep for events and required properties, which are asked for last."""
+    size = len(inquiry.base)
+    if inquiry.asker.names == "none":
+        return 5 if size <= 2 else 10
+    return 8 + size
+
+
 def ask_types(inquiry: Inquiry, *, at_least: float) -> None:
     """Ask each property for one type after the other, the likeliest first, until one is accepted."""
     lines = [_Line(finding=inquiry.finding(name)) for name in _open_names(inquiry)]
+    for line in lines:
+        line.heed(inquiry)
     while True:
         beliefs = _Beliefs.of(inquiry)
         asked = {line.question(inquiry, beliefs): line for line in lines if line.rest}
@@ -159,7 +166,11 @@ class _Line:
             self.rest = []
             return
         self.tried.append(self.rest.pop(0))
-        wanted = self.finding.expected if inquiry.words_tell else None
+        self.heed(inquiry)
+
+    def heed(self, inquiry: Inquiry) -> None:
+        """Keep only what the words of refusals ask for, if they ask for anything that is left."""
+        wanted = self.finding.expected if inquiry.words_tell or inquiry.ignores_unknown else None
         listed = [value for value in self.finding.listed if value not in [one.value for one in self.tried]]
         fitting = [one for one in self.rest if one.json.replace("pairs", "array") == wanted]
         if listed:

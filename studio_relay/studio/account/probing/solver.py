@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 from studio_relay.studio.account.probing.asker import Ask, Asker
 from studio_relay.studio.account.probing.base import calibrate
-from studio_relay.studio.account.probing.details import ask_rare_events, find_events, find_required, find_values
+from studio_relay.studio.account.probing.details import (
+    ask_rare_events,
+    find_events,
+    find_required,
+    find_shapes,
+    find_values,
+)
 from studio_relay.studio.account.probing.facts import Facts, conclude
 from studio_relay.studio.account.probing.inquiry import Inquiry
 from studio_relay.studio.account.probing.keys import WORTH_ASKING, ask_types, find_keys
@@ -25,6 +31,7 @@ def solve(ask: Ask, *, most: int = MOST_REQUESTS, progress: Callable[[int, int],
     find_keys(inquiry)
     find_events(inquiry)
     find_required(inquiry)
+    find_shapes(inquiry)
     if inquiry.asker.names != "all":
         ask_types(inquiry, at_least=WORTH_ASKING)
         find_values(inquiry)

@@ -19,6 +19,8 @@ _TYPES = {
     "null": {"null"},
 }
 _NO_NAMES = {"properties", "transitions", "states", "type", "name", "conditions", "event", "required", "key", "value"}
+_OPENS = r"(?<![\w\]])[\[({]"
+"""A bracket that is no index."""
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
@@ -62,7 +64,7 @@ def form(complaint: Complaint, key: str) -> str:
 
 def expected_type(message: str, sent: str) -> str | None:
     """The JSON type that a message names beside the one that was sent."""
-    for word in re.findall(r"[a-z]+", message.casefold()):
+    for word in re.findall(r"\w+", message.casefold()):
         for name, synonyms in _TYPES.items():
             if word in synonyms and name != sent:
                 return name
@@ -78,7 +80,7 @@ def says_unknown(message: str) -> bool:
 
 def listed(message: str) -> tuple[str, ...]:
     """The values that a message lists as allowed: in brackets, behind "one of", or one constant."""
-    found = re.findall(r"[\[({]([^\[\](){}]+)[\])}]", message)
+    found = re.findall(rf"{_OPENS}([^\[\](){{}}]+)[\])}}]", message)
     text = found[-1] if found else ""
     if not text:
         after = re.search(r"(?:one of|any of|allowed|constant value|equal to|expected)\W*\s(.+?)\.?$", message, re.I)
@@ -102,7 +104,8 @@ def _names(complaint: Complaint) -> Iterator[str]:
     message = complaint.message
     yield from re.findall(rf"\$(?:[\w\[\]/#]*[./])?({_NAME})\s*:", message)
     yield from re.findall(rf"[\"'`]({_NAME})[\"'`]", message)
-    for inside in re.findall(r"[\[({]([^\[\](){}]+)[\])}]", message):
+    yield from re.findall(rf"\bproperties[./]({_NAME})", message)
+    for inside in re.findall(rf"{_OPENS}([^\[\](){{}}]+)[\])}}]", message):
         yield from re.findall(rf"(?<![\w.])({_NAME})(?![\w.])", inside)
     yield from re.findall(rf"^({_NAME})(?=:|\s+is\b|\s+must\b)", message)
     yield from re.findall(r"\b[A-Za-z][A-Za-z0-9]*_[A-Za-z0-9_]+\b", message)
