@@ -235,7 +235,8 @@ class _Run:
                 raise _Stopped(f"{error}\nLooked: the flow has {len(now)} test users, not those asked for.") from None
         if set(now) != set(users):
             raise _Stopped(f"expected {len(users)} test users, Twilio has kept {len(now)}, or others")
-        return f"{len(users)} test users hear the newest draft" if users else "the flow has no test users"
+        people = "1 test user hears" if len(users) == 1 else f"{len(users)} test users hear"
+        return f"{people} the newest draft" if users else "the flow has no test users"
 
     # -------------------------------------------------------------------------------------------------- looking
 

@@ -45,7 +45,7 @@ def _commands(outcome: Outcome, standing: Standing, options: tuple[str, ...]) ->
     back += ["--publish"] if published else []
     if outcome.change.wanted.name != standing.newest.friendly_name:
         back += ["--name", standing.newest.friendly_name]
-    if "test users" in outcome.done and standing.test_users:
+    if "test users" in outcome.done:
         back += ["--test-users", ",".join(standing.test_users)]
     out = ["export", sid, "--revision", str(before.revision), "--output", file]
     return tuple(shlex.join(["studio-relay", "flow", *words, *options]) for words in (out, back))
@@ -57,7 +57,7 @@ def _remarks(outcome: Outcome, standing: Standing) -> Iterator[str]:
     elif "save" in outcome.done and "publish" not in outcome.done and standing.live is not None:
         yield f"callers go on hearing revision {standing.live.revision} whatever you do with the draft"
     if "test users" in outcome.done and not standing.test_users:
-        yield f"{outcome.sid} had no test users before: remove them in Studio"
+        yield f"{outcome.sid} had no test users before; if Twilio does not take an empty list, remove them in Studio"
     live, newest = standing.live, standing.newest
     is_other_draft = newest.status != PUBLISHED and live is not None and not same(newest.definition, live.definition)
     if "publish" in outcome.done and is_other_draft and not same(newest.definition, outcome.change.wanted.definition):
