@@ -24,7 +24,7 @@ from studio_relay.studio.account.probing.words import Complaint, expected_type, 
 
 _MOST_REPAIRS = 24
 _MOST_SEARCHES = 14
-_SAMPLES = 2500
+_SAMPLES = 6000
 
 
 def calibrate(inquiry: Inquiry) -> None:

@@ -114,7 +114,7 @@ class _Beliefs:
     def of(cls, inquiry: Inquiry) -> _Beliefs:
         maybe = [one for one in inquiry.findings.values() if _RARE < one.candidate.likely < _EXPECTED]
         there = sum(one.exists is True for one in maybe)
-        gone = sum(one.exists is False or (one.exists is None and bool(one.refused)) for one in maybe)
+        gone = sum(not one.exists and bool(one.refused or one.accepted or one.exists is False) for one in maybe)
         flags = [one for one in inquiry.findings.values() if one.candidate.kind == "flag" and one.exists]
         texts = sum(any(isinstance(value, str) for value in one.accepted) for one in flags)
         booleans = sum(True in one.accepted for one in flags)
