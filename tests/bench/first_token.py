@@ -2,20 +2,17 @@
 
 `python tests/bench/first_token.py [BLOCKS]`: prompts go to both servers in turns, 100 each a block.
 
-Both servers stay on one core, the caller on another, then all on one. Left to itself the scheduler gives one server
-the caller's own core and its warm cache, and the other a core that it must wake first: that alone made the same code
-1.16 times the bare app in one run and 1.55 times in the next.
+Both servers stay on one core and the caller on another, then all on one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
 import sys
 import time
 
-from harness import dial, prompt, server, setup
+from harness import CORES, dial, prompt, server, setup
 
 PROMPTS = 100
 
@@ -31,11 +28,11 @@ async def first_token(line: object) -> float:
     return took
 
 
-async def compare(host: str, blocks: int, *, where: str, core: int | None) -> None:
+async def compare(host: str, blocks: int, *, together: bool) -> None:
     with server("ours", host) as ours, server("bare", host) as bare:
-        if core is not None:
+        if together:
             for one in (ours, bare):
-                one.process.cpu_affinity([core])
+                one.process.cpu_affinity(CORES[:1])
         ratios, ours_p50, bare_p50 = [], [], []
         for block in range(blocks):
             # A call has a limit of 500 turns, so each block is a call of its own.
@@ -50,7 +47,7 @@ async def compare(host: str, blocks: int, *, where: str, core: int | None) -> No
             bare_p50.append(statistics.median(times[1]))
             ratios.append(ours_p50[-1] / bare_p50[-1])
     print(
-        f"first token on {host}, {where}: "
+        f"first token on {host}{', all on one core' if together else ''}: "
         f"ours {statistics.median(ours_p50):.3f} ms, bare {statistics.median(bare_p50):.3f} ms, "
         f"median ratio {statistics.median(ratios):.3f} (mark: 1.5)"
     )
@@ -58,14 +55,9 @@ async def compare(host: str, blocks: int, *, where: str, core: int | None) -> No
 
 def main() -> None:
     blocks = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    placements: dict[str, int | None] = {"unpinned": None}
-    if len(cores) > 1:
-        os.sched_setaffinity(0, cores[:1])
-        placements = {"servers on a core of their own": cores[1], "all on one core": cores[0]}
     for host in ("hypercorn", "uvicorn"):
-        for where, core in placements.items():
-            asyncio.run(compare(host, blocks, where=where, core=core))
+        for together in (False, True) if len(CORES) > 1 else (False,):
+            asyncio.run(compare(host, blocks, together=together))
 
 
 if __name__ == "__main__":
