@@ -20,7 +20,7 @@ def _revision(ctx: click.Context, option: click.Parameter, value: str | None) ->
     found = next((word for word in WORDS if value and value.lower() == word.lower()), value)
     if found is not None and found not in WORDS and not (found.isascii() and found.isdigit() and int(found)):
         raise click.BadParameter(f"expected a number from 1 on, or {' or '.join(WORDS)}, found {value!r}", ctx, option)
-    return found
+    return str(int(found)) if found and found.isdigit() else found
 
 
 @click.command("export")
@@ -100,12 +100,19 @@ def _bare(record: FlowRecord) -> str:
 def _write(output: Path, text: str, record: FlowRecord, *, yes: bool) -> None:
     """Write the file, if it is not there already as it is to be, and the note beside it."""
     from studio_relay.cli.flow.files import write_asking
+    from studio_relay.errors import FlowError
     from studio_relay.studio.account.export_mark import write_mark
 
     assert record.definition is not None
     if not (output.is_file() and output.read_bytes() == text.encode()):
         write_asking(output, text, yes=yes)
-    write_mark(output, flow_sid=record.sid, revision=record.revision, definition=record.definition)
+    try:
+        write_mark(output, flow_sid=record.sid, revision=record.revision, definition=record.definition)
+    except FlowError as error:
+        said = str(error).removesuffix(" Nothing was changed.")
+        raise FlowError(
+            f"{said}\n{output} was written without this note; an import of it needs --since {record.revision}."
+        ) from error
 
 
 def _contents(record: FlowRecord) -> dict[str, tuple[str, ...]]:

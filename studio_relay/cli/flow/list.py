@@ -59,5 +59,5 @@ def _print_text(account: str, flows: Sequence[FlowRecord]) -> None:
 
 
 def _when(date: str) -> str:
-    """To the minute, as in `2026-01-01 07:00`; always UTC."""
-    return date[:16].replace("T", " ")
+    """To the minute, as in `2026-01-01 07:00 UTC`."""
+    return f"{date[:16].replace('T', ' ')} UTC" if date else ""

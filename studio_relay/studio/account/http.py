@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio_relay.errors import AccountError
 from studio_relay.studio.account.credentials import Credentials
-from studio_relay.studio.account.refusals import in_doubt, misdirected, refused, unreached
+from studio_relay.studio.account.refusals import in_doubt, misdirected, place, refused, unreached, unusable
 
 if TYPE_CHECKING:
     import httpx
@@ -59,13 +59,11 @@ class Http:
         notice: Callable[[str], None],
         sleep: Callable[[float], None] | None = None,
     ) -> None:
-        import httpx
-
         self.answer: Mapping[str, Any] = {}
         self._credentials = credentials
         self._notice = notice
         self._sleep = sleep or time.sleep
-        self._client = httpx.Client(timeout=httpx.Timeout(_SECONDS, connect=_SECONDS_TO_CONNECT))
+        self._client = _client()
 
     def close(self) -> None:
         """Close the connections."""
@@ -83,12 +81,16 @@ class Http:
         allow_redirects: bool = False,
     ) -> Response:
         """Send it, wait and repeat as it may be, and return the answer. Raises AccountError for all else."""
+        import httpx
         from twilio.http.response import Response
 
         if not _is_twilio(uri):
             raise misdirected(uri)
-        # httpx drops the query of the URL, which pages are told apart by, for parameters that are empty but given.
-        request = self._client.build_request(method, uri, params=params or None, data=data, headers=headers)
+        try:
+            # httpx drops the query of the URL, which tells pages apart, for parameters that are empty but given.
+            request = self._client.build_request(method, uri, params=params or None, data=data, headers=headers)
+        except httpx.InvalidURL:
+            raise misdirected(uri) from None
         response = self._answered(request, auth)
         return Response(response.status_code, response.text, response.headers)
 
@@ -112,6 +114,12 @@ class Http:
             response = self._client.send(request, auth=auth)
         except httpx.HTTPError as error:
             return _unanswered(request, error)
+        except KeyboardInterrupt:
+            if _changes(request):
+                self._notice(
+                    f"interrupted: whether {place(request)} was carried out is not known; look before you go on"
+                )
+            raise
         body = _json(response)
         self.answer = body if isinstance(body, dict) else {}
         if response.status_code < 300 and isinstance(body, dict):
@@ -119,11 +127,19 @@ class Http:
         return _refusal(response, body, self._credentials)
 
     def _pause(self, attempt: int, failure: _Failure) -> None:
-        seconds = failure.asked
-        if seconds is None:
-            seconds = min(2.0 ** (attempt - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)
+        seconds = failure.asked or min(2.0 ** (attempt - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)
         self._notice(f"{failure.why}; trying again in {seconds:.0f} s")
         self._sleep(seconds)
+
+
+def _client() -> httpx.Client:
+    """A client with the proxies and certificates of the environment. Raises AccountError where those are wrong."""
+    import httpx
+
+    try:
+        return httpx.Client(timeout=httpx.Timeout(_SECONDS, connect=_SECONDS_TO_CONNECT))
+    except (OSError, ValueError, httpx.InvalidURL, ImportError) as error:
+        raise unusable(error) from None
 
 
 def _unanswered(request: httpx.Request, error: httpx.HTTPError) -> _Failure:

@@ -65,7 +65,8 @@ def _lists(value: Any) -> Iterator[Problem]:
             yield from _entry(entry)
     elif isinstance(value, Mapping):
         for key in _LISTS:
-            yield from _lists(value.get(key))
+            found = value.get(key)
+            yield from _entry(found) if isinstance(found, str) else _lists(found)
 
 
 def _entry(entry: Any) -> Iterator[Problem]:

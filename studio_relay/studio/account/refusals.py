@@ -24,7 +24,7 @@ def refused(response: httpx.Response, body: Any, credentials: Credentials) -> Ac
     """The error for a response that is no success; `body` is its JSON value, None if it is none."""
     said = body if isinstance(body, dict) else {}
     code = said.get("code") if isinstance(said.get("code"), int) else None
-    message = f"{_place(response.request)}: {_found(response, said, body)}. {_next(response, credentials)}"
+    message = f"{place(response.request)}: {_found(response, said, body)}. {_next(response, credentials)}"
     return AccountError(message, status=response.status_code, code=code, problems=read_problems(body))
 
 
@@ -32,7 +32,7 @@ def unreached(request: httpx.Request, error: Exception) -> AccountError:
     """The error for a request that got no answer at all."""
     reason = quoted(str(error)) or "no reason given"
     advice = "Check the network, HTTPS_PROXY and SSL_CERT_FILE, then try again."
-    return AccountError(f"{_place(request)}: no answer ({type(error).__name__}: {reason}). {advice}")
+    return AccountError(f"{place(request)}: no answer ({type(error).__name__}: {reason}). {advice}")
 
 
 def with_problems(error: AccountError, definition: Mapping[str, Any] | None) -> AccountError:
@@ -61,15 +61,26 @@ def misdirected(url: str) -> AccountError:
     )
 
 
+def unusable(error: Exception) -> AccountError:
+    """The error for settings of the network that no client can be made with."""
+    said = re.sub(r"//[^/\s]*@", "//...@", str(error))  # a proxy's password
+    return AccountError(
+        f"the network's settings cannot be used ({type(error).__name__}: {quoted(said)}). Expected URLs such as "
+        "http://proxy.example:3128 in HTTPS_PROXY and ALL_PROXY, and a readable PEM file in SSL_CERT_FILE; "
+        "correct them, or unset them. Nothing was sent."
+    )
+
+
+def place(request: httpx.Request) -> str:
+    """Method and address, without a query."""
+    return f"{request.method} https://{request.url.host}{request.url.path}"
+
+
 def quoted(text: str) -> str:
     """Words of others in one line: bounded, printable, phone numbers left out."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     line = re.sub(r"\+\d{7,15}", "+...", line)
     return line if len(line) <= _LONGEST else line[:_LONGEST] + "..."
-
-
-def _place(request: httpx.Request) -> str:
-    return f"{request.method} https://{request.url.host}{request.url.path}"
 
 
 def _found(response: httpx.Response, said: dict[str, Any], body: Any) -> str:

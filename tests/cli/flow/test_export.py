@@ -98,3 +98,16 @@ def test_a_flow_never_published_has_no_published_revision(run: Any, twilio: Stan
     done = run("flow", "export", "New", "--revision", "LatestPublished")
     assert done.exit_code == 2
     assert "Twilio has no published revision of this flow; the newest is 1 (draft)" in done.stderr
+
+
+def test_a_note_that_cannot_be_written_is_said_to_be_missing(run: Any, desk: str) -> None:
+    Path("desk.json.revision").mkdir()
+    done = run("flow", "export", "Desk", "-o", "desk.json")
+    assert done.exit_code == 2
+    assert "desk.json was written without this note; an import of it needs --since 2." in done.stderr
+    assert "Nothing was changed" not in done.stderr
+    assert Path("desk.json").exists()
+
+
+def test_a_revision_may_be_written_with_zeros(run: Any, desk: str) -> None:
+    assert "revision 1, published" in run("flow", "export", "Desk", "--revision", "01").stderr

@@ -14,8 +14,8 @@ def test_flows_are_listed_by_name(run: Any, twilio: StandIn) -> None:
     done = run("flow", "list")
     assert done.exit_code == 0
     assert done.stdout == (
-        f"apple  published 2\n  {first}  2026-01-01 02:00\n"
-        f"Zebra  draft 1\n  {second}  2026-01-01 01:00\n"
+        f"apple  published 2\n  {first}  2026-01-01 02:00 UTC\n"
+        f"Zebra  draft 1\n  {second}  2026-01-01 01:00 UTC\n"
         f"2 flows in account {twilio.account.sid}\n"
     )
 

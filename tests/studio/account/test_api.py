@@ -308,3 +308,70 @@ def test_a_key_opens_the_account_it_belongs_to(twilio: StandIn) -> None:
     credentials = Credentials(account_sid=twilio.account.sid, user="SK" + "0" * 32, secret="key-secret")
     with Account(credentials) as account:
         assert len(list(account.numbers())) == 1
+
+
+def test_an_interrupted_change_is_said_to_be_in_doubt(twilio: StandIn) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    told: list[str] = []
+    twilio.before = {0: interrupt, 1: interrupt}
+    with opened(twilio, notice=told.append) as account:
+        with pytest.raises(KeyboardInterrupt):
+            list(account.flows())
+        assert told == []
+        with pytest.raises(KeyboardInterrupt):
+            account.create_flow(friendly_name="x", status="draft", definition=definition("hi"))
+    assert "whether POST https://studio.twilio.com/v2/Flows was carried out is not known" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HTTPS_PROXY", "nonsense://proxy.example"),
+        ("HTTPS_PROXY", "ftp://user:hidden@proxy.example"),
+        ("SSL_CERT_FILE", "/nowhere.pem"),
+        ("SSL_CERT_FILE", __file__),
+    ],
+)
+def test_settings_of_the_network_that_are_wrong_are_explained(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(AccountError, match="the network's settings cannot be used") as caught:
+        refusing_account()
+    assert "hidden" not in str(caught.value)
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    page = {"meta": {"key": "flows", "next_page_url": "https://studio.twilio.com/v2/\x00"}, "flows": []}
+    with respx.mock as router, refusing_account() as account:
+        router.get("https://studio.twilio.com/v2/Flows").mock(return_value=httpx.Response(200, json=page))
+        with pytest.raises(AccountError, match="nothing was sent there"):
+            list(account.flows())
+
+
+def test_a_region_is_part_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWILIO_REGION", "ie1")
+    monkeypatch.setenv("TWILIO_EDGE", "dublin")
+    with respx.mock as router, refusing_account() as account:
+        route = router.get("https://studio.dublin.ie1.twilio.com/v2/Flows")
+        route.mock(return_value=httpx.Response(200, json={"meta": {"key": "flows"}, "flows": []}))
+        assert list(account.flows()) == []
+
+
+def test_a_pause_of_nothing_is_still_a_pause(twilio: StandIn, pauses: list[float]) -> None:
+    twilio.retry_after = "0"
+    twilio.faults = {0: Fault.BUSY}
+    with opened(twilio) as account:
+        assert list(account.flows()) == []
+    assert pauses[0] > 0
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "", "Wed, 21 Oct 2015 07:28:00 GMT", "9" * 12, "nan"])
+def test_a_strange_retry_after_does_no_harm(twilio: StandIn, pauses: list[float], value: str) -> None:
+    twilio.retry_after = value
+    twilio.faults = {0: Fault.BUSY}
+    with opened(twilio) as account:
+        assert list(account.flows()) == []
+    assert 0 < pauses[0] <= 1
