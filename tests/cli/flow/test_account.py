@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import httpx
 import pytest
 import respx
 from stand_in import Fault, StandIn, State, definition
+
+from studio_relay.cli.flow.account import counted
 
 COMMANDS = [
     ("flow", "list"),
@@ -172,3 +175,24 @@ def test_a_redirect_is_not_followed(run: Any, monkeypatch: pytest.MonkeyPatch) -
         done = run("flow", "list")
     assert done.exit_code == 2
     assert "found a redirect" in done.stderr
+
+
+def test_a_program_of_its_own_without_network_or_server(program: Any, environment: Any) -> None:
+    with socket.socket() as closed:  # bound and not listening: whoever connects is refused
+        closed.bind(("127.0.0.1", 0))
+        proxy = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        twilio = {"TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "t" * 32}
+        done = program("flow", "list", env=environment(HTTPS_PROXY=proxy, NO_PROXY="", **twilio))
+    assert done.returncode == 2
+    assert done.stderr.startswith("studio-relay: GET https://studio.twilio.com/v2/Flows: no answer (Connect")
+    assert "Traceback" not in done.stderr
+
+
+def test_what_takes_long_is_told_to_a_person(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert list(counted(range(1_200), "flow")) == list(range(1_200))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert list(counted(range(1_200), "flow")) == list(range(1_200))
+    assert capsys.readouterr().err == ("studio-relay: 500 flows read so far\nstudio-relay: 1000 flows read so far\n")
