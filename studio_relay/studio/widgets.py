@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from studio_relay.errors import FlowError
 
-Certainty = Literal["exports", "schema", "skill", "guess", "listed"]
+Certainty = Literal["exports", "schema", "validator", "skill", "guess", "listed"]
 
 
 @dataclass(frozen=True, kw_only=True)

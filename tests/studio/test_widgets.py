@@ -25,7 +25,7 @@ def test_the_types_of_the_published_schema_are_all_there() -> None:
 def test_each_type_is_consistent(name: str) -> None:
     known = facts(name)
     assert isinstance(known, WidgetFacts)
-    assert known.certainty in ("exports", "schema", "skill", "guess", "listed")
+    assert known.certainty in ("exports", "schema", "validator", "skill", "guess", "listed")
     assert known.default_event is None or known.default_event in known.events
     assert len(set(known.events)) == len(known.events)
     assert bool(known.events) or known.certainty == "listed"

@@ -9,7 +9,7 @@ import click
 from studio_relay.cli import LazyGroup
 
 _OFFLINE = ("lint", "show", "diagram", "configure", "run", "explore", "test", "diff", "handoff")
-_ACCOUNT = ("list", "export", "validate")
+_ACCOUNT = ("list", "export", "validate", "probe")
 
 COMMANDS: Mapping[str, str] = {
     **{name: f"flow.{name}" for name in (*_OFFLINE, *_ACCOUNT)},

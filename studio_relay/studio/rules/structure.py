@@ -129,7 +129,7 @@ def unknown_events(subject: Subject) -> Iterator[Found]:
                 meant = f"Did you mean {stand_in!r}?" if stand_in in known.events else ""
                 hint = meant or did_you_mean(t.event, known.events).strip()
                 words = f"{t.event!r} must be a constant value {' or '.join(known.events)}"
-                weak = known.certainty not in ("exports", "schema")
+                weak = known.certainty not in ("exports", "schema", "validator")
                 place = f"transitions/{t.position}/event"
                 yield at(widget, place, words, hint=hint, severity="warning" if weak else None)
 

@@ -208,16 +208,22 @@ CHOICES = {
 }
 
 
-def plausible_table(chance: random.Random, shares: tuple[float, ...] = (0.05, 0.15, 0.3)) -> dict[str, Row]:
+def plausible_table(chance: random.Random) -> dict[str, Row]:
     """What Studio might well have: most of what is documented, a share of TwiML, flags all written one way."""
-    flag = chance.choice(["string", "boolean"])
-    table = {name: Row(kind) for name, kind in DOCUMENTED.items() if name == "url" or chance.random() < 0.9}  # type: ignore[arg-type]
-    if "dtmf_detection" in table:
-        table["dtmf_detection"] = Row(flag)  # type: ignore[arg-type]
-    share = chance.choice(shares)
+    share = chance.choice([0.05, 0.15, 0.3])
+    table = modest_table(chance, share)
+    numbers = {name: Row(chance.choice(["string", "integer"])) for name in TWIML_NUMBERS if chance.random() < share}
+    return table | numbers
+
+
+def modest_table(chance: random.Random, share: float | None = None) -> dict[str, Row]:
+    """The documented properties but for one or two, and a few more of TwiML's."""
+    share = chance.choice([0.0, 0.05, 0.1]) if share is None else share
+    flag: Any = chance.choice(["string", "boolean"])
+    documented: dict[str, Any] = DOCUMENTED | {"dtmf_detection": flag}
+    table = {name: Row(kind) for name, kind in documented.items() if name == "url" or chance.random() < 0.9}
     table |= {name: Row("string") for name in TWIML_TEXTS if chance.random() < share}
-    table |= {name: Row(flag) for name in TWIML_FLAGS if chance.random() < share}  # type: ignore[arg-type]
-    table |= {name: Row(chance.choice(["string", "integer"])) for name in TWIML_NUMBERS if chance.random() < share}
+    table |= {name: Row(flag) for name in TWIML_FLAGS if chance.random() < share}
     return _finished(chance, table, required=0.04)
 
 
