@@ -55,7 +55,7 @@ _FAILURES_ALLOWED = 2  # replies in a row; then the session ends with relay-agen
 _ERRORS_ALLOWED = 5  # frames of ours that Twilio refused in a row: our encoder is broken
 _HANDOVER_SECONDS = 3.0  # what a call waits for the end of its earlier socket
 _TICK_SECONDS = 0.001  # a shorter wait may be none at all: clocks have their grain
-_REMEMBER_SECONDS = 0.1
+_REMEMBER_SECONDS = 0.02  # what comes together is kept together
 _ENDED = "the call is ending: nothing more can be said after end()"
 
 
@@ -626,7 +626,9 @@ class Conversation:
             self._memory_timer = self._loop.call_later(_REMEMBER_SECONDS, self._remember_now)
 
     def _remember_now(self) -> None:
-        self._memory_timer = None
+        if self._memory_timer is not None:
+            self._memory_timer.cancel()
+            self._memory_timer = None
         self._spawn(self._remember(), "remember")
 
     async def _remember(self, *, ended: bool = False) -> None:
@@ -647,6 +649,8 @@ class Conversation:
     def begins(self, now: float) -> None:
         """A talk cycle begins, at `now` in loop time."""
         self.story.speaks(now)
+        if self.call is not None and self.call.state:
+            self._remember_now()  # what the caller hears next may rest on it
 
     async def changed(self) -> None:
         """Wait until anything happened."""

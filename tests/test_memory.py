@@ -105,6 +105,26 @@ async def test_what_was_said_and_heard_is_kept_at_once_in_case_the_server_dies(t
     assert [turn["text"] for turn in json.loads(kept["turns"])] == ["hello", "Number 1."]
 
 
+async def test_what_the_agent_notes_is_kept_as_its_first_word_goes_out(talk: Any) -> None:
+    class Streaming(Counter):
+        @hookimpl
+        async def on_prompt(self, call: Call, prompt: Prompt) -> AsyncIterator[str]:  # type: ignore[override]
+            call.state["prompts"] = 1
+            yield "Number "
+            await asyncio.sleep(5)
+            yield "one."
+
+    store = MemoryStore()
+    lost = talk(Streaming(), store=store)
+    await lost.setup()
+    lost.receive({"type": "prompt", "voicePrompt": "hello", "lang": "en-US", "last": True})
+    await asyncio.sleep(0.001)
+    assert lost.words == "Number "
+    kept = await store.get(lost.conversation.call.call_sid)
+    assert kept is not None
+    assert kept["state"] == {"prompts": 1}
+
+
 @pytest.mark.parametrize(("code", "seconds"), [(1000, ENDED_SECONDS), (1006, LIVE_SECONDS)])
 async def test_a_call_that_may_come_back_is_kept_longer(talk: Any, code: int, seconds: float) -> None:
     store = KeepingStore()

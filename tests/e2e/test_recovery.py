@@ -24,9 +24,9 @@ steps: [{say: it is late}, {say: still late}, {say: really late}, {say: a person
 SPEED = 4.0
 KINDS = ("killed", "hung", "slowed", "refused")
 LONGEST_SILENCE_MS = 5_000
-UNSAVED_MS = {"killed": 300, "refused": 300, "hung": 1_200, "slowed": 1_200}
-"""What was heard this shortly before a server's end is lost with it: it is kept within a tenth of a second, and a
-server that hangs hears nothing until it is given up."""
+UNSAVED_MS = {"killed": 100, "refused": 100, "hung": 1_200, "slowed": 1_200}
+"""What was heard this shortly before a server's end may be lost with it: Twilio's report may be on its way still or
+not written yet, and a server that hangs hears nothing until it is given up."""
 
 
 async def go_wrong(balancer: Any, server: Any, kind: str) -> None:
@@ -105,8 +105,7 @@ async def test_a_server_that_fails_at_any_moment_costs_no_call(
             answered = len(re.findall(r"number \d\.", words))
             assert run.sessions[-1].outcome.status == "ended", told
             assert run.handoff["reasonCode"] == "person", told
-            # One answer may have gone out in the tenth of a second before its state was kept, and is not counted then.
-            assert run.handoff["summary"] >= f"heard {answered}", told
+            assert int(run.handoff["summary"].removeprefix("heard ")) > answered, told
             assert words.count("Hello") <= 1, told  # none, if it was cut before its first word
             assert silence <= LONGEST_SILENCE_MS, told
             assert [note["number"] for note in setups] == list(range(1, len(setups) + 1)), told
