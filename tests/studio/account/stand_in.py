@@ -9,13 +9,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import httpx
 import respx
 from oai_table import check_request, form_of
+from stand_in_accounts import Flow, Revision, State, definition
+
+__all__ = ["Fault", "Flow", "Refused", "Revision", "StandIn", "State", "definition", "mounted"]
 
 STUDIO, API = "https://studio.twilio.com", "https://api.twilio.com"
 Validator = Callable[[Mapping[str, Any]], list[dict[str, str]]]
@@ -38,71 +41,6 @@ class Fault(Enum):
 
 
 _WORKED = {Fault.BROKEN_AFTER, Fault.TIMEOUT_AFTER, Fault.ERROR_AFTER, Fault.HTML_AFTER}
-
-
-@dataclass
-class Revision:
-    number: int
-    status: str
-    friendly_name: str
-    definition: dict[str, Any]
-    commit_message: str | None = None
-
-
-@dataclass
-class Flow:
-    sid: str
-    revisions: list[Revision]
-    test_users: list[str] = field(default_factory=list)
-
-    @property
-    def newest(self) -> Revision:
-        return self.revisions[-1]
-
-    @property
-    def live(self) -> Revision | None:
-        """The newest that is published."""
-        return next((r for r in reversed(self.revisions) if r.status == "published"), None)
-
-
-@dataclass
-class State:
-    """One account."""
-
-    sid: str = "AC" + "0" * 31 + "1"
-    secrets: dict[str, str] = field(default_factory=dict)
-    flows: dict[str, Flow] = field(default_factory=dict)
-    numbers: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def add_flow(self, name: str, *definitions: Mapping[str, Any], status: str = "published") -> str:
-        """A flow with these definitions as its revisions; returns its SID."""
-        sid = f"FW{self.sid[-1]}{len(self.flows) + 1:031x}"
-        self.flows[sid] = Flow(sid, [])
-        for definition in definitions:
-            self.save(sid, definition, status=status, name=name)
-        return sid
-
-    def save(
-        self, sid: str, definition: Mapping[str, Any], *, status: str = "published", name: str = "", message: str = ""
-    ) -> Revision:
-        """A new revision, as somebody else saves one too."""
-        flow = self.flows[sid]
-        name = name or flow.newest.friendly_name
-        copy = json.loads(json.dumps(definition))
-        flow.revisions.append(Revision(len(flow.revisions) + 1, status, name, copy, message or None))
-        return flow.newest
-
-    def add_number(self, phone_number: str, **fields: Any) -> str:
-        """A phone number; returns its SID."""
-        sid = f"PN{len(self.numbers) + 1:032x}"
-        empty = dict.fromkeys(
-            ("voice_url", "voice_fallback_url", "status_callback", "voice_application_sid", "trunk_sid", "sms_url"), ""
-        )
-        methods = dict.fromkeys(("voice_method", "voice_fallback_method", "status_callback_method"), "POST")
-        known = {"sid": sid, "account_sid": self.sid, "phone_number": phone_number, "friendly_name": phone_number}
-        more = {"api_version": "2010-04-01", "capabilities": {"voice": True, "sms": True, "mms": False, "fax": False}}
-        self.numbers[sid] = {**known, **empty, **methods, **more, **fields}
-        return sid
 
 
 class Refused(Exception):
@@ -229,10 +167,11 @@ class _Request:
                 return self._validate()
             case "Revisions", _:
                 flow = self._found(path[2])
-                rows = [self._flow(flow, r) | _UNLISTED for r in reversed(flow.revisions)]
+                rows = [_revision_of(self._flow(flow, r) | _UNLISTED) for r in reversed(flow.revisions)]
                 return self._page("revisions", rows)
             case "{Revision}", _:
-                return _json(200, self._flow(flow := self._found(path[2]), self._revision(flow, path[4])))
+                flow = self._found(path[2])
+                return _json(200, _revision_of(self._flow(flow, self._revision(flow, path[4]))))
             case "TestUsers", _:
                 return self._test_users(self._found(path[2]))
         flow = self._found(path[2])
@@ -352,6 +291,12 @@ class _Request:
 _UNLISTED: Mapping[str, None] = {"definition": None, "valid": None, "errors": None, "warnings": None}
 
 
+def _revision_of(flow: dict[str, Any]) -> dict[str, Any]:
+    """What a revision has of a flow's members; its `url` is its own."""
+    kept = {key: value for key, value in flow.items() if key not in ("warnings", "webhook_url", "links")}
+    return kept | {"url": f"{flow['url']}/Revisions/{flow['revision']}"}
+
+
 def _json(status: int, body: Any) -> httpx.Response:
     return httpx.Response(status, json=body)
 
@@ -362,34 +307,6 @@ def _snake(name: str) -> str:
 
 def _nothing() -> None:
     pass
-
-
-def definition(*names: str, text: str = "Hello") -> dict[str, Any]:
-    """A flow that says `text` in each widget called so, and then hangs up."""
-    steps = [*names, None]
-    say = {"voice": "default", "say": text, "loop": 1}
-    return {
-        "description": "A flow",
-        "states": [
-            {
-                "name": "Trigger",
-                "type": "trigger",
-                "transitions": [{"event": "incomingCall", "next": steps[0]}],
-                "properties": {"offset": {"x": 0, "y": 0}},
-            },
-            *(
-                {
-                    "name": name,
-                    "type": "say-play",
-                    "transitions": [{"event": "audioComplete", "next": steps[index + 1]}],
-                    "properties": {"offset": {"x": 0, "y": 200 * (index + 1)}, **say},
-                }
-                for index, name in enumerate(names)
-            ),
-        ],
-        "initial_state": "Trigger",
-        "flags": {"allow_concurrent_calls": True},
-    }
 
 
 def mounted(stand_in: StandIn) -> Iterator[StandIn]:
