@@ -1,4 +1,4 @@
-"""What the stand-in for Twilio's API remembers of accounts: flows with their revisions, and numbers; answers nothing."""
+"""What the stand-in for Twilio's API remembers of accounts: flows with their revisions, and numbers."""
 
 from __future__ import annotations
 
