@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +10,7 @@ import click
 from studio_relay.cli.flow.printing import count, print_wrapped, wrapped
 
 if TYPE_CHECKING:
+    from studio_relay.studio.account.api import Account
     from studio_relay.studio.account.carrying_out import Outcome, Step
     from studio_relay.studio.account.change import FlowChange
 
@@ -31,6 +32,50 @@ def read_test_users(ctx: click.Context, option: click.Parameter, value: str | No
         if user.lstrip("+").isdigit() and not (user.startswith("+") and 8 <= len(user) <= 16):
             raise click.BadParameter("expected numbers such as +15550100001, separated by commas", ctx, option)
     return users
+
+
+def change_flows(
+    account: Account,
+    planned: Sequence[tuple[FlowChange, Sequence[str]]],
+    *,
+    options: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    afterwards: Callable[[Sequence[Outcome]], None] = lambda outcomes: None,
+) -> tuple[Outcome, ...]:
+    """Show the changes with their notices, ask, make them, and print what came of it.
+
+    `options` are what another command needs to reach this account; `afterwards` is called before anything is printed.
+    """
+    from studio_relay.cli.asking import ask
+    from studio_relay.cli.flow.printing import print_json
+    from studio_relay.studio.account.carrying_out import carry_out
+
+    if not as_json:
+        for change, notices in planned:
+            print_change(change, notices)
+    if dry_run and as_json:
+        print_json(report(planned, None, options))
+    elif dry_run:
+        click.echo("nothing was changed: this was a dry run")
+    if dry_run:
+        return ()
+    changes = [change for change, _ in planned if change.steps]
+    if changes:
+        ask(f"do this in account {account.sid}?", yes=yes, declined="nothing was changed")
+    outcomes = carry_out(account, changes, _silent if as_json else print_step)
+    afterwards(outcomes)
+    print_faults(changes, outcomes)
+    if as_json:
+        print_json(report(planned, outcomes, options))
+    else:
+        print_undo(outcomes, options)
+    return outcomes
+
+
+def _silent(outcome: Outcome, step: Step) -> None:
+    """A report for programs says it all at the end."""
 
 
 def print_change(change: FlowChange, notices: Sequence[str]) -> None:
@@ -179,8 +224,10 @@ def report(
 ) -> Mapping[str, Any]:
     """The report for programs; without outcomes, of what would be done."""
     flows = [change_to_json(change, notices) for change, notices in planned]
-    for flow, outcome in zip(flows, outcomes or (), strict=False):
-        flow["outcome"] = outcome_to_json(outcome, options)
+    begun = iter(outcomes or ())
+    for flow in flows:
+        outcome = next(begun, None) if flow["steps"] else None
+        flow["outcome"] = outcome_to_json(outcome, options) if outcome else None
     ok = all(outcome.ok for outcome in outcomes or ())
     return {"version": 1, "ok": ok, "dry_run": outcomes is None, "flows": flows}
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from studio_relay.cli.flow.account import environment_options
-from studio_relay.cli.flow.changing import read_test_users
+from studio_relay.cli.flow.changing import change_flows, finish, read_test_users
 from studio_relay.cli.flow.options import FILE, json_option
 
 if TYPE_CHECKING:
-    from studio_relay.studio.account.carrying_out import Outcome, Step
+    from studio_relay.studio.account.carrying_out import Outcome
     from studio_relay.studio.account.importing import PlannedImport, Source
 
 
@@ -58,44 +58,21 @@ def command(
 
     A draft is heard by test users only. Publishing is a step behind it: what Twilio kept is compared first.
     """
-    from studio_relay.cli.asking import ask
     from studio_relay.cli.flow.account import open_account, same_environment
-    from studio_relay.cli.flow.changing import (
-        finish,
-        print_change,
-        print_faults,
-        print_step,
-        print_undo,
-        report,
-    )
-    from studio_relay.cli.flow.printing import print_json
-    from studio_relay.studio.account.carrying_out import carry_out
     from studio_relay.studio.account.importing import Ordered, plan_import
 
     sources = _sources(words, name=name, since=since, map_path=map_path)
-    options = same_environment(environment, environments)
     with open_account(environment=environment, environments=environments) as account:
         plans = plan_import(account, sources, Ordered(publish=publish, test_users=test_users, message=message))
-        planned = [(plan.change, plan.notices) for plan in plans]
-        if not as_json:
-            for change, notices in planned:
-                print_change(change, notices)
-        if dry_run:
-            if as_json:
-                print_json(report(planned, None, options))
-            else:
-                click.echo("nothing was changed: this was a dry run")
-            return
-        changes = [change for change, _ in planned if change.steps]
-        if changes:
-            ask(f"do this in account {account.sid}?", yes=yes, declined="nothing was changed")
-        outcomes = carry_out(account, changes, _silent if as_json else print_step)
-    _note(plans, outcomes)
-    print_faults(changes, outcomes)
-    if as_json:
-        print_json(report(planned, outcomes, options))
-    else:
-        print_undo(outcomes, options)
+        outcomes = change_flows(
+            account,
+            [(plan.change, plan.notices) for plan in plans],
+            options=same_environment(environment, environments),
+            dry_run=dry_run,
+            yes=yes,
+            as_json=as_json,
+            afterwards=lambda outcomes: _note(plans, outcomes),
+        )
     finish(ctx, outcomes)
 
 
@@ -126,10 +103,6 @@ def _files_and_flow(words: Sequence[str]) -> tuple[list[Path], str | None]:
     if len(words) == 2 and not Path(words[1]).exists():
         return [Path(words[0])], words[1]
     return [Path(word) for word in words], None
-
-
-def _silent(outcome: Outcome, step: Step) -> None:
-    """Reports for programs say it all at the end."""
 
 
 def _note(plans: Sequence[PlannedImport], outcomes: Sequence[Outcome]) -> None:

@@ -1,4 +1,4 @@
-"""Which things of one account a definition names: SIDs and telephone numbers, and by which widgets."""
+"""Which things of one account a definition names: SIDs, telephone numbers, servers, and by which widgets."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_SID = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9a-f]{32}(?![A-Za-z0-9])")
+_SID = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))[A-Z]{2}[0-9a-f]{32}(?![A-Za-z0-9])")
+"""Within a URL inside of a URL too, where what stands before is encoded."""
+
 _NUMBER = re.compile(r"(?<![A-Za-z0-9+])\+[1-9]\d{7,14}(?!\d)")
+_SERVER = re.compile(r"(?:https?|wss?)://[^\s/\"'{}?#<>]+")
 
 
 def sids_in(definition: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -18,6 +21,11 @@ def sids_in(definition: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 def numbers_in(definition: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Every telephone number written as E.164 with the widgets that name it, in order."""
     return _found(_NUMBER, definition)
+
+
+def servers_in(definition: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Every server that a URL names, as `wss://relay.example.com`, with the widgets that name it, in order."""
+    return _found(_SERVER, definition)
 
 
 def _found(pattern: re.Pattern[str], definition: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +47,18 @@ def written(tmp_path: Path) -> Written:
 
 
 def opened(twilio: StandIn) -> Account:
-    account = twilio.account
-    return Account(Credentials(account_sid=account.sid, user=account.sid, secret=account.secrets[""]))
+    return _opened(twilio.account.sid, twilio.account.secrets[""])
+
+
+@cache
+def _opened(sid: str, secret: str) -> Account:
+    """The same client for many runs: making one reads all certificates, which takes longer than an import."""
+    return Account(Credentials(account_sid=sid, user=sid, secret=secret), sleep=lambda seconds: None)
 
 
 def planned(twilio: StandIn, *files: Path, publish: bool = False, users: Any = None, **said: Any) -> Any:
     sources = [read_source(file, **said) for file in files]
-    with opened(twilio) as account:
-        return plan_import(account, sources, Ordered(publish=publish, test_users=users))
+    return plan_import(opened(twilio), sources, Ordered(publish=publish, test_users=users))
 
 
 def imported(
@@ -62,10 +67,9 @@ def imported(
     """Everything the command does, but for asking and printing."""
     sources = [read_source(file, **said) for file in files]
     steps = told if told is not None else []
-    with opened(twilio) as account:
-        plans = plan_import(account, sources, Ordered(publish=publish, test_users=users))
-        changes = [plan.change for plan in plans if plan.change.steps]
-        outcomes = carry_out(account, changes, lambda outcome, step: steps.append(step))
+    plans = plan_import(opened(twilio), sources, Ordered(publish=publish, test_users=users))
+    changes = [plan.change for plan in plans if plan.change.steps]
+    outcomes = carry_out(opened(twilio), changes, lambda outcome, step: steps.append(step))
     by_label = {outcome.change.wanted.label: outcome for outcome in outcomes}
     for plan in plans:
         outcome = by_label.get(plan.change.wanted.label)
@@ -447,9 +451,8 @@ def test_half_an_import_says_which_file_is_done_and_goes_on_later(
     files = [written(NEW, "one.json"), written(OTHER, "two.json"), written(OLD, "three.json")]
     plans: tuple[PlannedImport, ...] = planned(twilio, *files)
     asked = len(twilio.seen)
-    with opened(twilio) as account:
-        twilio.faults = {asked + 4: fault, asked + 5: Fault.ERROR_BEFORE}
-        outcomes = carry_out(account, [plan.change for plan in plans], lambda outcome, step: None)
+    twilio.faults = {asked + 4: fault, asked + 5: Fault.ERROR_BEFORE}
+    outcomes = carry_out(opened(twilio), [plan.change for plan in plans], lambda outcome, step: None)
     assert outcomes[0].ok
     assert len(outcomes) in (2, 3)
     twilio.faults = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studio_relay.studio.account.sids import numbers_in, sids_in
+from studio_relay.studio.account.sids import numbers_in, servers_in, sids_in
 
 QUEUE, FLOW, ACCOUNT = "WW" + "0a" * 16, "FW" + "1" * 32, "AC" + "2" * 32
 
@@ -26,3 +26,13 @@ def test_what_is_only_like_one_is_none() -> None:
     assert numbers_in(definition) == {}
     assert sids_in({}) == {}
     assert sids_in({"states": 3}) == {}
+
+
+def test_urls_within_urls_and_servers() -> None:
+    inner = f"https%3A%2F%2Fwebhooks.twilio.com%2FAccounts%2F{ACCOUNT}%2FFlows%2F{FLOW}"
+    url = f"https://relay.example.com/voice?return={inner}"
+    definition = {
+        "states": [{"name": "away", "properties": {"url": url, "say": "see wss://{{x}} or http://a.example."}}]
+    }
+    assert set(sids_in(definition)) == {ACCOUNT, FLOW}
+    assert servers_in(definition) == {"https://relay.example.com": ("away",), "http://a.example.": ("away",)}
