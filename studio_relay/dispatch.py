@@ -275,8 +275,12 @@ class Conversation:
     def _prompted(self, event: Prompted, call: Call) -> None:
         if self._listener.take_prompt(event.prompt):
             self._answered(event.number)
-        elif self._floor.waiting is not None or self._ending is not None:
+        elif self._ending is not None:
             pass  # it stands in the transcript
+        elif self._floor.is_empty:
+            self._answer(event, call)
+        elif self._floor.waiting is not None:
+            pass  # likewise
         elif self._floor.is_opening:
             self._held = [held for held in self._held if not isinstance(held, Prompted)]
             self._held.append(event)  # of the prompts that come meanwhile the last counts

@@ -6,7 +6,8 @@ What replaces a reply waits until that has cleaned up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
+from typing import Any
 
 from studio_relay.replies import Reply
 
@@ -59,7 +60,8 @@ class Floor:
 
     def start(self, reply: Reply, label: str) -> None:
         """Begin `reply` in place of all others, once those have cleaned up."""
-        self.stop_all()
+        if not self.is_empty:
+            self.stop_all()
         self.running = reply
         before, self._cleaning = self._cleaning, set()
         self._begin(reply, label, before)
@@ -70,7 +72,7 @@ class Floor:
         self._keyed.append(reply)
         self._begin(reply, label, after)
 
-    def _begin(self, reply: Reply, label: str, after: Iterable[asyncio.Future[None]] = ()) -> None:
+    def _begin(self, reply: Reply, label: str, after: Collection[asyncio.Future[Any]] = ()) -> None:
         reply.start(label, after=after)
         if self._timer is None:
             self._timer = self._loop.call_at(reply.due(self._loop.time()), self._check_deadlines)
@@ -106,8 +108,6 @@ class Floor:
 
     def stop_all(self, *, but: Reply | None = None, drop: bool = True) -> None:
         """Stop every reply, `but` this one; `drop` takes back what was not sent yet."""
-        if self.is_empty:
-            return
         for reply in self.replies:
             if reply is not but:
                 self.stop(reply, drop=drop)

@@ -7,7 +7,7 @@ after that reaches nobody.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -76,10 +76,10 @@ class Reply:
         # It has spoken, or is settled; only a tentative reply keeps others waiting for that.
         self.decided: asyncio.Future[None] | None = self._loop.create_future() if tentative else None
 
-    def start(self, label: str, *, after: Iterable[asyncio.Future[Any]] = ()) -> None:
+    def start(self, label: str, *, after: Collection[asyncio.Future[Any]] = ()) -> None:
         """Run the hook, once all of `after` are done or have had a second to be."""
         self._began_at = self._progress_at = self._loop.time()
-        self._task = self._loop.create_task(self._run(set(after)), name=f"{self.hook.task_name} {label}")
+        self._task = self._loop.create_task(self._run(after), name=f"{self.hook.task_name} {label}")
 
     @property
     def task(self) -> asyncio.Task[None] | None:
@@ -138,12 +138,12 @@ class Reply:
 
     # ------------------------------------------------------------------------------- running
 
-    async def _run(self, after: set[asyncio.Future[Any]]) -> None:
+    async def _run(self, after: Collection[asyncio.Future[Any]]) -> None:
         CURRENT.set(self)
         failure: BaseException | None = None
         try:
             if after:
-                await asyncio.wait(after, timeout=_CLEANUP_SECONDS)
+                await asyncio.wait(set(after), timeout=_CLEANUP_SECONDS)
             await self._speak(await call_hook(self.hook, self._arguments))
             await self.voice.flush()
         except CallEnded:

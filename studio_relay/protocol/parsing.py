@@ -52,8 +52,6 @@ def parse(frame: str | bytes, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Message:
 
 def clean(text: str) -> str:
     """`text` fit for logs, models and other frames: lone surrogates become U+FFFD, control characters go."""
-    if text.isprintable():
-        return text  # the usual text holds neither
     if not text.isascii():
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return _CONTROL.sub("", text)
@@ -199,7 +197,7 @@ def _info(raw: dict[str, Any]) -> Info:
     if not isinstance(name, str) or not name:
         raise RemoteProtocolError(f"expected text at `$.name`, found {_found(raw, 'name')}", path="$.name")
     value = raw.get("value")
-    return Info(type="info", raw=raw, name=clean(name), value=clean(value) if isinstance(value, str) else value)
+    return Info(type="info", raw=raw, name=_text(name), value=_text(value) if isinstance(value, str) else value)
 
 
 def _error(raw: dict[str, Any]) -> ErrorMessage:
@@ -230,7 +228,7 @@ def _text(value: Any) -> str:
 def _scalar(value: Any) -> str | None:
     """The text of a string or number, else None. JSON has one kind of number: 1.0 is the key 1."""
     if isinstance(value, str):
-        return clean(value)
+        return value if value.isprintable() else clean(value)  # printable text, the usual one, is clean
     if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
         return None
     return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
