@@ -25,7 +25,7 @@ TRIES = 6
 TRIES_TO_CONNECT = 3
 """Nobody is kept waiting for long to hear that there is no network."""
 
-_SECONDS, _SECONDS_TO_CONNECT = 60.0, 10.0
+_SECONDS, _SECONDS_TO_CONNECT = 30.0, 10.0
 _LONGEST_PAUSE, _LONGEST_ASKED = 16.0, 120.0
 _SAVES_NOTHING = re.compile(r"/v2/Flows/Validate$")
 _REPEATABLE = re.compile(r"/v2/Flows/(Validate|FW[^/]+/TestUsers)$|/IncomingPhoneNumbers/PN[^/]+\.json$")

@@ -13,6 +13,9 @@ from make_table import FILES, OPERATIONS
 from oai_table import table
 from stand_in import Fault, StandIn, definition
 
+from studio_relay.studio.document import read_document
+from studio_relay.studio.lint import lint
+
 OAI = Path(__file__).parents[3].parent / "shared" / "oai"
 AT_HAND = all((OAI / name).exists() for name in FILES)
 TYPES: Mapping[str, tuple[type, ...]] = {
@@ -98,3 +101,9 @@ def test_somebody_elses_account_is_closed(twilio: StandIn) -> None:
     for auth in ((twilio.account.sid, "wrong"), ("AC" + "9" * 32, "x"), ("SK" + "0" * 32, "x")):
         answer = httpx.get("https://studio.twilio.com/v2/Flows", auth=auth)
         assert (answer.status_code, answer.json()["code"]) == (401, 20003)
+
+
+@pytest.mark.parametrize("names", [(), ("hi",), ("hi", "there")])
+def test_the_flow_of_the_tests_is_in_order(names: tuple[str, ...]) -> None:
+    report = lint(read_document(json.dumps(definition(*names))))
+    assert [finding for finding in report.findings if finding.severity == "error"] == []
