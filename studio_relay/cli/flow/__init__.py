@@ -9,11 +9,11 @@ import click
 from studio_relay.cli import LazyGroup
 
 _OFFLINE = ("lint", "show", "diagram", "configure", "run", "explore", "test", "diff", "handoff")
-_ACCOUNT = ("list", "export", "validate", "probe")
 
 COMMANDS: Mapping[str, str] = {
-    **{name: f"flow.{name}" for name in (*_OFFLINE, *_ACCOUNT)},
+    **{name: f"flow.{name}" for name in (*_OFFLINE, "list", "export", "validate")},
     "import": "flow.importing",  # a word that Python keeps for itself
+    **{name: f"flow.{name}" for name in ("promote", "probe")},
 }
 """Each command's module, seen from the package of all commands."""
 
