@@ -151,7 +151,10 @@ def test_what_the_account_holds_cannot_steer_the_terminal(run: Any, twilio: Stan
         assert "\x1b" not in run(*command).output
 
 
-@pytest.mark.parametrize("command", [("flow",), ("number",), *(c[:2] for c in COMMANDS)])
+HELPED = [*(c[:2] for c in COMMANDS), *(("flow", name) for name in ("import", "promote", "probe"))]
+
+
+@pytest.mark.parametrize("command", [("flow",), ("number",), *HELPED])
 def test_help_loads_no_twilio(command: tuple[str, ...]) -> None:
     code = (
         "import sys\nfrom studio_relay.cli import program\n"
