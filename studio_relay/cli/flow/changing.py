@@ -11,8 +11,8 @@ from studio_relay.cli.flow.printing import count, print_wrapped, wrapped
 
 if TYPE_CHECKING:
     from studio_relay.studio.account.api import Account
-    from studio_relay.studio.account.carrying_out import Outcome, Step
     from studio_relay.studio.account.change import FlowChange
+    from studio_relay.studio.account.outcome import Outcome, Step
 
 _TO_DO = {
     "create": "make the flow, as a draft",

@@ -8,26 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studio_relay.cli.flow.account import environment_options
-from studio_relay.cli.flow.options import FILE, json_option
+from studio_relay.cli.flow.options import FILE, json_option, read_revision
 
 if TYPE_CHECKING:
     from studio_relay.studio.account.api import Account, FlowRecord
-
-WORDS = ("LatestPublished", "LatestRevision")
-
-
-def _revision(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    found = next((word for word in WORDS if value and value.lower() == word.lower()), value)
-    if found is not None and found not in WORDS and not (found.isascii() and found.isdigit() and int(found)):
-        raise click.BadParameter(f"expected a number from 1 on, or {' or '.join(WORDS)}, found {value!r}", ctx, option)
-    return str(int(found)) if found and found.isdigit() else found
 
 
 @click.command("export")
 @click.argument("flow_name", metavar="FLOW")
 @click.option("-o", "--output", type=FILE, metavar="FILE", help="Write this file, and FILE.revision beside it.")
 @click.option(
-    "--revision", callback=_revision, metavar="N", help="Its number, LatestPublished or LatestRevision.  [the last]"
+    "--revision", callback=read_revision, metavar="N", help="Its number, LatestPublished or LatestRevision.  [the last]"
 )
 @click.option("-y", "--yes", is_flag=True, help="Say yes beforehand: overwrite without asking.")
 @environment_options

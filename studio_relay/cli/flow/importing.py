@@ -13,8 +13,8 @@ from studio_relay.cli.flow.changing import change_flows, finish, read_test_users
 from studio_relay.cli.flow.options import FILE, json_option
 
 if TYPE_CHECKING:
-    from studio_relay.studio.account.carrying_out import Outcome
     from studio_relay.studio.account.importing import PlannedImport, Source
+    from studio_relay.studio.account.outcome import Outcome
 
 
 @click.command("import")

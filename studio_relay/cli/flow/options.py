@@ -12,6 +12,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
+REVISIONS = ("LatestPublished", "LatestRevision")
+"""Twilio's words for a revision whose number nobody has to know."""
 
 
 def flow_argument(function: F) -> F:
@@ -40,3 +42,12 @@ def read_pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, .
             raise click.BadParameter(f"expected NAME=VALUE, found {value!r}", ctx, option)
         pairs[name.strip()] = rest
     return pairs
+
+
+def read_revision(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """A click callback for a revision of a flow: its number, or one of Twilio's words in any case."""
+    found = next((word for word in REVISIONS if value and value.lower() == word.lower()), value)
+    if found is not None and found not in REVISIONS and not (found.isascii() and found.isdigit() and int(found)):
+        expected = f"expected a number from 1 on, or {' or '.join(REVISIONS)}"
+        raise click.BadParameter(f"{expected}, found {value!r}", ctx, option)
+    return str(int(found)) if found and found.isdigit() else found

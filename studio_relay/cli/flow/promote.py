@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from studio_relay.cli.flow.changing import change_flows, finish, read_test_users
-from studio_relay.cli.flow.options import FILE, json_option
+from studio_relay.cli.flow.options import FILE, json_option, read_revision
 
 
 @click.command("promote")
@@ -15,7 +15,12 @@ from studio_relay.cli.flow.options import FILE, json_option
 @click.option("--from", "source_name", required=True, metavar="NAME", help="The environment the flow is in.")
 @click.option("--to", "target_name", required=True, metavar="NAME", help="The environment it goes to.")
 @click.option("--environments", type=FILE, metavar="FILE", help="Names them.  [default: studio-relay.toml]")
-@click.option("--revision", metavar="N", help="Of FLOW; LatestRevision takes a draft too.  [default: LatestPublished]")
+@click.option(
+    "--revision",
+    callback=read_revision,
+    metavar="N",
+    help="Of FLOW; LatestRevision takes a draft too.  [default: LatestPublished]",
+)
 @click.option("--subflows/--no-subflows", default=True, help="Take its subflows along.  [default: yes]")
 @click.option("--publish", is_flag=True, help="Publish there too: callers hear it. Otherwise it stays a draft.")
 @click.option(

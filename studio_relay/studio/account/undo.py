@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from studio_relay.studio.account.carrying_out import Outcome
 from studio_relay.studio.account.change import PUBLISHED, Standing
+from studio_relay.studio.account.outcome import Outcome
 from studio_relay.studio.account.sameness import same
 
 

@@ -52,7 +52,8 @@ def test_maps_stand_in_the_file_or_beside_it(tmp_path: Path) -> None:
     file = written(
         tmp_path,
         '[environments.prod]\nmap = "prod.map.toml"\n'
-        '[environments.test.map.replace]\n"dev" = "test"\n[environments.test.map.widgets.person]\nto = "+15550100021"\n',
+        '[environments.test.map.replace]\n"dev" = "test"\n'
+        '[environments.test.map.widgets.person]\nto = "+15550100021"\n',
     )
     environments = load_environments(file)
     assert environments.named("prod").values.replace == {"dev": "prod"}
@@ -93,7 +94,7 @@ def test_a_wrong_file_is_refused_in_words(tmp_path: Path, text: str, said: str) 
 
 
 def test_a_missing_file_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(AccountError, match="there is no such file. It names your accounts"):
+    with pytest.raises(AccountError, match=r"there is no such file\. It names your accounts"):
         load_environments(tmp_path / "studio-relay.toml")
     (tmp_path / "latin.toml").write_bytes(b"\xff")
     with pytest.raises(AccountError, match="cannot be read as TOML"):

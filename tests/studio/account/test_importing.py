@@ -13,10 +13,11 @@ from stand_in import Fault, StandIn, definition
 
 from studio_relay.errors import AccountError, FlowError
 from studio_relay.studio.account.api import Account
-from studio_relay.studio.account.carrying_out import Outcome, Step, carry_out
+from studio_relay.studio.account.carrying_out import carry_out
 from studio_relay.studio.account.credentials import Credentials
 from studio_relay.studio.account.export_mark import mark_path, read_mark, write_mark
 from studio_relay.studio.account.importing import Ordered, PlannedImport, note_revision, plan_import, read_source
+from studio_relay.studio.account.outcome import Outcome, Step
 from studio_relay.studio.account.undo import undo
 from studio_relay.studio.value_map import ValueMap
 
