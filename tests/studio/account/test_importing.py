@@ -23,10 +23,8 @@ from studio_relay.studio.value_map import ValueMap
 
 
 def saying(text: str) -> dict[str, Any]:
-    """A flow that says `text` and hangs up, as the linter wants it: no `next` where the branch ends."""
-    made = definition("hi", text=text)
-    del made["states"][1]["transitions"][0]["next"]
-    return made
+    """A flow that says `text` and hangs up."""
+    return definition("hi", text=text)
 
 
 OLD, NEW, OTHER = saying("Hello"), saying("Good morning"), saying("Somebody else's")
