@@ -116,7 +116,7 @@ def _flow_warnings(account: Account, sid: str) -> list[str]:
 def _change(account: Account, number: NumberRecord, planned: Sequence[Change]) -> None:
     """Make the changes and look whether they are there. Raises AccountError saying what state the number is in."""
     from studio_relay.errors import AccountError
-    from studio_relay.studio.account.numbers import still_missing
+    from studio_relay.studio.account.numbers import owner, still_missing
 
     try:
         changed = account.update_number(number.sid, **{change.field: change.after for change in planned})
@@ -124,6 +124,11 @@ def _change(account: Account, number: NumberRecord, planned: Sequence[Change]) -
         if not error.unknown:
             raise AccountError(f"{error}\nNothing was changed.", status=error.status, code=error.code) from error
         changed = _looked_at(account, number, error)
+    if owner(changed):
+        raise AccountError(
+            f"{number.sid}: was changed as said, but meanwhile somebody gave it to {owner(changed)}, which has its "
+            "calls now. Look at it with `studio-relay number list`."
+        )
     missing = still_missing(changed, planned)
     if missing:
         raise AccountError(

@@ -65,14 +65,19 @@ def flow_of(number: NumberRecord) -> str | None:
     """The SID of the flow that a number leads to, None if it leads to none."""
     pattern = r"https?://webhooks\.twilio\.com/v1/Accounts/AC[0-9a-fA-F]{32}/Flows/(FW[0-9a-fA-F]{32})/?(\?.*)?"
     found = re.fullmatch(pattern, number.voice_url)
-    return found[1] if found and not _owner(number) else None
+    return found[1] if found and not owner(number) else None
+
+
+def owner(number: NumberRecord) -> str:
+    """The trunk or application that has the number's calls; "" if they go by its URLs."""
+    return number.trunk_sid or number.voice_application_sid
 
 
 def find_number(numbers: Iterable[NumberRecord], wanted: str) -> NumberRecord:
     """The number of this SID, or written so with whatever blanks and marks. Raises AccountError."""
     numbers = list(numbers)
     digits = re.sub(r"[\s().-]", "", wanted)
-    found = [n for n in numbers if wanted in (n.sid, n.friendly_name) or digits == n.phone_number]
+    found = [n for n in numbers if (wanted and wanted in (n.sid, n.friendly_name)) or digits == n.phone_number]
     if len(found) == 1:
         return found[0]
     if found:
@@ -86,8 +91,7 @@ def find_number(numbers: Iterable[NumberRecord], wanted: str) -> NumberRecord:
 def check_url(option: str, url: str) -> None:
     """Raise AccountError for what Twilio cannot fetch, or should not."""
     try:
-        parts = urlsplit(url)
-        fine = parts.scheme == "https" and bool(parts.hostname) and not re.search(r"[\s{}]", url)
+        fine = bool(re.fullmatch(r"https://[^\s{}]+", url) and url.isprintable() and urlsplit(url).hostname)
     except ValueError:
         fine = False
     if fine:
@@ -100,17 +104,17 @@ def check_url(option: str, url: str) -> None:
 
 def refuse_if_owned(number: NumberRecord) -> None:
     """Raise AccountError where the number's own URLs count for nothing, saying what to do instead."""
-    owner = _owner(number)
-    if owner.startswith("TK"):
+    owned_by = owner(number)
+    if owned_by.startswith("TK"):
         raise AccountError(
-            f"{number.sid}: belongs to the SIP trunk {owner}, which takes its calls whatever URL it has; nothing was "
-            "changed. Take the number off the trunk first (console, Elastic SIP Trunking, the trunk, Numbers), "
+            f"{number.sid}: belongs to the SIP trunk {owned_by}, which takes its calls whatever URL it has; nothing "
+            "was changed. Take the number off the trunk first (console, Elastic SIP Trunking, the trunk, Numbers), "
             "or choose another number."
         )
-    if owner:
+    if owned_by:
         raise AccountError(
-            f"{number.sid}: the TwiML application {owner} answers its calls whatever URL it has; nothing was changed. "
-            "Set the application's own voice URL, or give the number a webhook instead of the application (console, "
+            f"{number.sid}: the TwiML application {owned_by} answers its calls whatever URL it has; nothing was "
+            "changed. Set the application's own voice URL, or give the number a webhook instead of the application (console, "
             "Phone Numbers, the number, Voice) and repeat this."
         )
     if number.voice is False:
@@ -154,8 +158,3 @@ def _differing(number: NumberRecord, wanted: Mapping[str, str]) -> Iterator[Chan
         before = getattr(number, field)
         if before != after:
             yield Change(field=field, before=before, after=after)
-
-
-def _owner(number: NumberRecord) -> str:
-    """The trunk or application that has the number's calls; "" if they go by its URLs."""
-    return number.trunk_sid or number.voice_application_sid

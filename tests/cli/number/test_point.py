@@ -219,3 +219,10 @@ def test_an_api_that_ignores_what_it_is_sent_is_noticed(run: Any, twilio: StandI
     done = point(run, "Desk", "--yes")
     assert done.exit_code == 2
     assert "Twilio did not keep all of it: voice_url: nothing ->" in done.stderr
+
+
+def test_a_number_given_away_meanwhile_is_noticed(run: Any, twilio: StandIn, desk: str) -> None:
+    twilio.before[4] = lambda: twilio.account.numbers[NUMBER].update(trunk_sid="TK" + "0" * 32)
+    done = point(run, "Desk", "--yes")
+    assert done.exit_code == 2
+    assert f"was changed as said, but meanwhile somebody gave it to TK{'0' * 32}" in done.stderr
