@@ -114,8 +114,8 @@ def refuse_if_owned(number: NumberRecord) -> None:
     if owned_by:
         raise AccountError(
             f"{number.sid}: the TwiML application {owned_by} answers its calls whatever URL it has; nothing was "
-            "changed. Set the application's own voice URL, or give the number a webhook instead of the application (console, "
-            "Phone Numbers, the number, Voice) and repeat this."
+            "changed. Set the application's own voice URL, or give the number a webhook instead of the application "
+            "(console, Phone Numbers, the number, Voice) and repeat this."
         )
     if number.voice is False:
         raise AccountError(f"{number.sid}: cannot take calls, Twilio says; nothing was changed. Choose another number.")
