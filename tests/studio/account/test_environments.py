@@ -99,3 +99,13 @@ def test_a_missing_file_is_explained(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"\xff")
     with pytest.raises(AccountError, match="cannot be read as TOML"):
         load_environments(tmp_path / "latin.toml")
+
+
+def test_the_example_of_the_guide_is_read(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[3] / "studio_flows" / "README.md").read_text(encoding="utf-8")
+    (text,) = (block for block in guide.split("```") if block.startswith("toml\n[environments."))
+    (tmp_path / "prod.map.toml").write_text('[replace]\n"a" = "b"\n')
+    environments = load_environments(written(tmp_path, text.removeprefix("toml\n")))
+    assert list(environments.by_name) == ["dev", "prod", "test"]
+    assert environments.named("dev").prefix == "TWILIO_"
+    assert environments.named("test").values.widgets["person"] == {"to": "+15550100021"}
