@@ -23,7 +23,10 @@ READERS = {
     "test": ["test", "{flow}", "call.yaml", "--report", "out.html"],
     "diff": ["diff", "{flow}", "{flow}"],
     "handoff": ["handoff", "front-desk-model:Model", "{flow}"],
+    "validate": ["validate", "{flow}"],
+    "import": ["import", "{flow}", "--yes"],
 }
+WITHOUT_FILES = {"list", "export", "promote", "probe"}
 BROKEN = {
     "not JSON": ("hello", "is not JSON"),
     "not a flow": ('{"name": "x"}', "no flow"),
@@ -36,7 +39,7 @@ BROKEN = {
 
 
 def test_every_command_reads_and_is_in_the_table_above() -> None:
-    assert set(READERS) == set(COMMANDS)
+    assert set(READERS) | WITHOUT_FILES == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
