@@ -188,17 +188,18 @@ DOCUMENTED = {
     "transcription_provider": "string", "speech_model": "string", "interruptible": "string",
     "dtmf_detection": "boolean", "parameters": "pairs", "hints": "string",
 }  # fmt: skip
-TWIML_TEXTS = (
-    "welcome_greeting_interruptible tts_language transcription_language interrupt_sensitivity intelligence_service "
-    "report_input_during_agent_speech debug events include_in_prompt background_noise_reduction customer_name "
-    "elevenlabs_text_normalization tts_text_normalization conversation_configuration conversation_id"
-).split()
-TWIML_FLAGS = (
-    "preemptible partial_prompts partial_prompt_on_hangup turn_detection profanity_filter deepgram_smart_format "
-    "asr_smart_format echo_prompt_filtering application_reconnect ignore_backchannel tts_language_text_normalization "
-    "elevenlabs_language_text_normalization"
-).split()
-TWIML_NUMBERS = "speech_timeout eot_threshold eager_eot_threshold".split()
+TWIML_TEXTS = [
+    "welcome_greeting_interruptible", "tts_language", "transcription_language", "interrupt_sensitivity",
+    "intelligence_service", "report_input_during_agent_speech", "debug", "events", "include_in_prompt",
+    "background_noise_reduction", "customer_name", "elevenlabs_text_normalization", "tts_text_normalization",
+    "conversation_configuration", "conversation_id",
+]  # fmt: skip
+TWIML_FLAGS = [
+    "preemptible", "partial_prompts", "partial_prompt_on_hangup", "turn_detection", "profanity_filter",
+    "deepgram_smart_format", "asr_smart_format", "echo_prompt_filtering", "application_reconnect",
+    "ignore_backchannel", "tts_language_text_normalization", "elevenlabs_language_text_normalization",
+]  # fmt: skip
+TWIML_NUMBERS = ["speech_timeout", "eot_threshold", "eager_eot_threshold"]
 NEVER_HEARD_OF = ("relay_profile", "compliance_mode", "fallback_greeting")
 CHOICES = {
     "interruptible": (("true", "false"), ("any", "none", "dtmf", "speech"), ("true", "false", "any", "none")),
@@ -211,12 +212,14 @@ CHOICES = {
 def plausible_table(chance: random.Random) -> dict[str, Row]:
     """What Studio might well have: most of what is documented, a share of TwiML, flags all written one way."""
     share = chance.choice([0.05, 0.15, 0.3])
-    table = modest_table(chance, share)
+    table = modest_table(chance, share, one_more_required=chance.random() < 0.3)
     numbers = {name: Row(chance.choice(["string", "integer"])) for name in TWIML_NUMBERS if chance.random() < share}
     return table | numbers
 
 
-def modest_table(chance: random.Random, share: float | None = None) -> dict[str, Row]:
+def modest_table(
+    chance: random.Random, share: float | None = None, *, one_more_required: bool = False
+) -> dict[str, Row]:
     """The documented properties but for one or two, and a few more of TwiML's."""
     share = chance.choice([0.0, 0.05, 0.1]) if share is None else share
     flag: Any = chance.choice(["string", "boolean"])
@@ -224,7 +227,10 @@ def modest_table(chance: random.Random, share: float | None = None) -> dict[str,
     table = {name: Row(kind) for name, kind in documented.items() if name == "url" or chance.random() < 0.9}
     table |= {name: Row("string") for name in TWIML_TEXTS if chance.random() < share}
     table |= {name: Row(flag) for name in TWIML_FLAGS if chance.random() < share}
-    return _finished(chance, table, required=0.04)
+    needed = {"url"} if chance.random() < 0.9 else set()
+    if one_more_required:
+        needed.add(chance.choice([name for name in table if name in DOCUMENTED]))
+    return _finished(chance, table, needed)
 
 
 def wild_table(chance: random.Random) -> dict[str, Row]:
@@ -233,16 +239,14 @@ def wild_table(chance: random.Random) -> dict[str, Row]:
     pool = [*DOCUMENTED, *TWIML_TEXTS, *TWIML_FLAGS, *TWIML_NUMBERS]
     names = chance.sample(pool, chance.randint(4, 30))
     table = {name: Row(chance.choice(kinds)) for name in names} | {"url": Row("string")}
-    made = _finished(chance, table, required=0.2)
-    return made | {
-        name: Row(chance.choice(kinds[:3]), required=True) for name in NEVER_HEARD_OF if chance.random() < 0.3
-    }
+    made = _finished(chance, table, {name for name in table if chance.random() < 0.2})
+    never = {name: Row(chance.choice(kinds[:3]), required=True) for name in NEVER_HEARD_OF if chance.random() < 0.3}
+    return made | never
 
 
-def _finished(chance: random.Random, table: dict[str, Row], *, required: float) -> dict[str, Row]:
+def _finished(chance: random.Random, table: dict[str, Row], required: set[str]) -> dict[str, Row]:
     def finished(name: str, row: Row) -> Row:
         choices = CHOICES.get(name, ()) if row.type == "string" and chance.random() < 0.5 else ()
-        needed = chance.random() < (0.9 if name == "url" else required if name in DOCUMENTED or required > 0.1 else 0)
-        return Row(row.type, required=needed, one_of=chance.choice(choices) if choices else ())
+        return Row(row.type, required=name in required, one_of=chance.choice(choices) if choices else ())
 
     return {name: finished(name, row) for name, row in table.items()}

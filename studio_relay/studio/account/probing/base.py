@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +20,15 @@ from studio_relay.studio.account.probing.candidates import (
     json_type,
 )
 from studio_relay.studio.account.probing.inquiry import Inquiry
-from studio_relay.studio.account.probing.questions import Question
+from studio_relay.studio.account.probing.questions import WIDGET_TYPE, Question
 from studio_relay.studio.account.probing.words import Complaint, expected_type, form, listed, names, says_unknown
 
 _MOST_REPAIRS = 24
-_MOST_SEARCHES = 14
+_MOST_SEARCHES = 22
 _SAMPLES = 6000
+_FEW = 60
+_UNLIKELY = 0.04
+_REQUIRED = 0.05
 
 
 def calibrate(inquiry: Inquiry) -> None:
@@ -35,9 +39,8 @@ def calibrate(inquiry: Inquiry) -> None:
     inquiry.base = find_base(inquiry.asker)
     for name, value in inquiry.base.items():
         inquiry.finding(name).accepted.append(value)
-    first = next(iter(inquiry.base), "url")
     unknown = inquiry.question(CONTROL, FREE_TEXT, likely=0.4)
-    wrong = inquiry.question(first, IMPOSSIBLE, likely=0.05)
+    wrong = Question(properties=dict.fromkeys(inquiry.base, IMPOSSIBLE), likely=0.03)
     answers = inquiry.asker.step([unknown, wrong])
     if unknown not in answers:
         answers |= inquiry.asker.settle([unknown])
@@ -45,20 +48,26 @@ def calibrate(inquiry: Inquiry) -> None:
         answers |= inquiry.asker.settle([one for one in (unknown, wrong) if one not in answers])
     if unknown not in answers:
         raise AccountError(f"{inquiry.asker.most} requests are too few to learn how the validator speaks; allow more.")
-    inquiry.ignores_unknown = answers[unknown].accepted
-    refused = answers.get(wrong, Answer(accepted=False))
-    if refused.accepted and answers[unknown].accepted:
-        raise AccountError(
-            f"the validator accepts a relay widget whose {first!r} is a list of numbers: it does not look at the "
-            "properties of this widget, so nothing can be learnt from it. Nothing was written."
-        )
-    inquiry.unknown_forms = {form(one, CONTROL) for one in answers[unknown].complaints}
-    said = {form(one, first) for one in refused.complaints}
-    inquiry.words_tell = bool(said and inquiry.unknown_forms) and not said & inquiry.unknown_forms
-    inquiry.record({wrong: answers[wrong]} if wrong in answers else {})
+    _learn_manners(inquiry, answers[unknown], answers.get(wrong, Answer(accepted=False)))
+    if wrong in answers and len(inquiry.base) == 1:
+        name = next(iter(inquiry.base))
+        inquiry.record({inquiry.question(name, IMPOSSIBLE): answers[wrong]})
     for name in inquiry.base:
         # Where unknown properties are ignored, one that was only accepted may still be unknown.
         inquiry.finding(name).exists = inquiry.finding(name).exists or (None if inquiry.ignores_unknown else True)
+
+
+def _learn_manners(inquiry: Inquiry, unknown: Answer, wrong: Answer) -> None:
+    """Are unknown properties refused, and in other words than wrong values? Raises AccountError if nothing is."""
+    if wrong.accepted and unknown.accepted:
+        raise AccountError(
+            "the validator accepts a relay widget whose properties are lists of numbers: it does not look at the "
+            "properties of this widget, so nothing can be learnt from it. Nothing was written."
+        )
+    inquiry.ignores_unknown = unknown.accepted
+    inquiry.unknown_forms = {form(one, CONTROL) for one in unknown.complaints}
+    said = {form(one, name) for one in wrong.complaints for name in inquiry.base}
+    inquiry.words_tell = bool(said and inquiry.unknown_forms) and not said & inquiry.unknown_forms
 
 
 def find_base(asker: Asker) -> dict[str, Any]:
@@ -71,7 +80,8 @@ def find_base(asker: Asker) -> dict[str, Any]:
     if not plain.valid:
         said = plain.complaints[0].message if plain.complaints else "no reason given"
         raise AccountError(f"expected a flow of a trigger alone to be accepted, found it refused: {said}. Try later.")
-    found = _repaired(asker, base, answer) if answer.complaints else _searched(asker, base)
+    _refuse_unknown_type(answer)
+    found = _repaired(asker, base, answer) if answer.complaints else None
     if found is None:
         found = _searched(asker, base)
     if found is None:
@@ -81,6 +91,15 @@ def find_base(asker: Asker) -> dict[str, Any]:
             "Export a flow with this widget from Studio: its properties are what is accepted."
         )
     return found
+
+
+def _refuse_unknown_type(answer: Answer) -> None:
+    for complaint in answer.complaints:
+        if re.search(r"[/.]type$", complaint.path):
+            raise AccountError(
+                f"the validator does not know the type {WIDGET_TYPE}, or the account may not use it. It says: "
+                f"{complaint.message}. Does Studio's editor offer the widget in this account?"
+            )
 
 
 def _ask(asker: Asker, properties: Mapping[str, Any]) -> Answer:
@@ -174,30 +193,39 @@ class _Table:
 def _searched(asker: Asker, refused: Mapping[str, Any]) -> dict[str, Any] | None:
     """Ask for the widget that most of the tables still possible would accept, until one is."""
     chance = random.Random(20)
-    tables = [_sample(chance) for _ in range(_SAMPLES)]
-    tables = [table for table in tables if not table.accepts(refused)]
+    history = [refused]
+    tables: list[_Table] = []
     for _ in range(_MOST_SEARCHES):
-        bases = {repr(base): base for table in tables[:150] for base in _bases(table)}
+        if len(tables) < _FEW:
+            tables = [table for table in (_sample(chance) for _ in range(_SAMPLES)) if _agrees(table, history)]
+        bases = {repr(base): base for table in tables[:150] for base in _bases(table, chance)}
         if not bases or not asker.left:
             return None
-        base = max(bases.values(), key=lambda base: sum(table.accepts(base) for table in tables[:400]))
+        base = max(bases.values(), key=lambda base: sum(table.accepts(base) for table in tables[:300]))
         if _ask(asker, base).accepted:
             return base
+        history.append(base)
         tables = [table for table in tables if not table.accepts(base)]
     return None
+
+
+def _agrees(table: _Table, refused: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the table too would have refused what was refused."""
+    return not any(table.accepts(base) for base in refused)
 
 
 def _sample(chance: random.Random) -> _Table:
     known: dict[str, Alternative] = {}
     for candidate in candidates().keys.values():
         if candidate.likely >= 0.5 and chance.random() < candidate.likely:
-            options = candidate.alternatives()
+            options = [one for one in candidate.alternatives() if one.weight > _UNLIKELY]
             known[candidate.name] = chance.choices(options, [one.weight for one in options])[0]
-    required = {name for name in known if chance.random() < (0.9 if name == "url" else 0.1)}
+    required = {name for name in known if chance.random() < (0.9 if name == "url" else _REQUIRED)}
     return _Table(strict=chance.random() < 0.6, known=known, required=frozenset(required))
 
 
-def _bases(table: _Table) -> list[dict[str, Any]]:
-    needed = {name: table.known[name].value for name in sorted(table.required)}
-    everything = {name: one.value for name, one in table.known.items()}
-    return [needed, everything]
+def _bases(table: _Table, chance: random.Random) -> Iterator[dict[str, Any]]:
+    """Widgets that this table accepts: with what it requires, with some more, with everything."""
+    more = chance.sample(sorted(table.known), len(table.known) // 2)
+    for names_ in (table.required, table.required.union(more), frozenset(table.known)):
+        yield {name: table.known[name].value for name in sorted(names_)}

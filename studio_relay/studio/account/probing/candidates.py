@@ -28,7 +28,7 @@ _WEIGHTS: Mapping[Kind, Mapping[str, float]] = {
     "number": {"string": 0.42, "integer": 0.42, "number": 0.12, "boolean": 0.02, "pairs": 0.01},
     "pairs": {"pairs": 0.88, "object": 0.05, "array": 0.03, "string": 0.03},
 }
-_LATER_VALUES = 0.12
+_LATER_VALUES = 0.2
 """How much of a choice's likelihood as a string lies in values other than the first."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from studio_relay.studio.account.probing.asker import Names
-from studio_relay.studio.account.probing.candidates import CONTROL, FREE_TEXT, json_type
+from studio_relay.studio.account.probing.candidates import CONTROL, FREE_TEXT, candidates, json_type
 from studio_relay.studio.account.probing.inquiry import Finding, Inquiry
 from studio_relay.studio.account.probing.questions import WIDGET_TYPE
 from studio_relay.studio.account.probing.words import Complaint
@@ -87,7 +87,8 @@ class Facts:
 
 def conclude(inquiry: Inquiry) -> Facts:
     """What the answers allow to say, and no more."""
-    findings = {name: one for name, one in inquiry.findings.items() if name != CONTROL}
+    findings = {name: inquiry.finding(name) for name in dict.fromkeys((*inquiry.findings, *candidates().keys))}
+    findings.pop(CONTROL, None)
     there = {name: one for name, one in findings.items() if one.exists}
     open_ = {name: one for name, one in findings.items() if one.exists is None}
     tried = {name: tuple(_types(refusal.value for refusal in one.refused)) for name, one in open_.items()}
