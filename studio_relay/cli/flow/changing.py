@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -125,7 +126,9 @@ def _print_test_users(change: FlowChange) -> None:
 def print_step(outcome: Outcome, step: Step) -> None:
     """One step, as it begins and as it ends."""
     label = outcome.change.wanted.label
-    if step.state in ("begun", "done"):
+    if step.state not in ("begun", "done"):
+        return
+    with suppress(BrokenPipeError):  # whoever reads has gone; what was agreed to is done all the same
         print_wrapped(f"{label}: {step.text}" + (" ..." if step.state == "begun" else ""), indent="    ", first="")
 
 
@@ -161,6 +164,7 @@ def _print_fault(outcome: Outcome) -> None:
 
 def print_undo(outcomes: Sequence[Outcome], options: tuple[str, ...]) -> None:
     """How to take back what was done, the last first."""
+    from studio_relay.cli.printable import printable
     from studio_relay.studio.account.undo import undo
 
     backwards = [undo(outcome, options=options) for outcome in reversed(outcomes)]
@@ -170,7 +174,7 @@ def print_undo(outcomes: Sequence[Outcome], options: tuple[str, ...]) -> None:
         for remark in back.remarks:
             print_wrapped(remark, first="  # ", indent="  # ")
         for command in back.commands:
-            click.echo(f"  {command}")  # one line, however wide: it is there to be copied
+            click.echo(f"  {printable(command)}")  # one line, however wide: it is there to be copied
 
 
 def _say(text: str) -> None:

@@ -10,7 +10,7 @@ import click
 
 from studio_relay.cli.flow.account import environment_options
 from studio_relay.cli.flow.changing import change_flows, finish, read_test_users
-from studio_relay.cli.flow.options import FILE, json_option
+from studio_relay.cli.flow.options import FILE, json_option, select_option
 
 if TYPE_CHECKING:
     from studio_relay.studio.account.importing import PlannedImport, Source
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--map", "map_path", type=FILE, metavar="FILE", help="Replace SIDs, numbers and URLs, as in dev.toml.")
 @click.option("--message", default="", metavar="TEXT", help="Kept with the revision.")
 @click.option("--since", type=click.IntRange(min=1), metavar="N", help="The revision the file was made from.")
+@select_option
 @environment_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Say yes beforehand.")
@@ -41,6 +42,7 @@ def command(
     map_path: Path | None,
     message: str,
     since: int | None,
+    select: str | None,
     environment: str | None,
     environments: Path | None,
     dry_run: bool,
@@ -61,7 +63,7 @@ def command(
     from studio_relay.cli.flow.account import open_account, same_environment
     from studio_relay.studio.account.importing import Ordered, plan_import
 
-    sources = _sources(words, name=name, since=since, map_path=map_path)
+    sources = _sources(words, name=name, since=since, select=select, map_path=map_path)
     with open_account(environment=environment, environments=environments) as account:
         plans = plan_import(account, sources, Ordered(publish=publish, test_users=test_users, message=message))
         outcomes = change_flows(
@@ -76,7 +78,9 @@ def command(
     finish(ctx, outcomes)
 
 
-def _sources(words: Sequence[str], *, name: str | None, since: int | None, map_path: Path | None) -> tuple[Source, ...]:
+def _sources(
+    words: Sequence[str], *, name: str | None, since: int | None, select: str | None, map_path: Path | None
+) -> tuple[Source, ...]:
     """The files, read and linted. Raises FlowError with what is wrong with each."""
     from studio_relay.errors import FlowError
     from studio_relay.studio.account.importing import read_source
@@ -90,7 +94,8 @@ def _sources(words: Sequence[str], *, name: str | None, since: int | None, map_p
     sources, faults = [], []
     for file in files:
         try:
-            sources.append(read_source(file, values=values, config=config, flow=flow, name=name, since=since))
+            source = read_source(file, values=values, config=config, select=select, flow=flow, name=name, since=since)
+            sources.append(source)
         except FlowError as error:
             faults.append(str(error))
     if faults:

@@ -56,7 +56,8 @@ def command(
     from studio_relay.cli.flow.account import open_account, same_environment
     from studio_relay.studio.account.environments import DEFAULT_FILE, load_environments
     from studio_relay.studio.account.importing import Ordered
-    from studio_relay.studio.account.promotion import LATEST_PUBLISHED, Place, plan_promotion
+    from studio_relay.studio.account.promotion import Place, plan_promotion
+    from studio_relay.studio.account.subflows import LATEST_PUBLISHED
 
     if source_name == target_name:
         raise click.UsageError("--from and --to are the same environment")

@@ -13,7 +13,7 @@ from studio_relay.errors import AccountError
 from studio_relay.studio.account.api import Account, FlowRecord
 from studio_relay.studio.account.change import DRAFT, PUBLISHED, FlowChange, StepKind
 from studio_relay.studio.account.outcome import Outcome, Step, StepState
-from studio_relay.studio.account.sameness import kept_otherwise, same
+from studio_relay.studio.account.sameness import kept_otherwise
 from studio_relay.studio.value_map import ValueMap, apply_map
 
 Tell = Callable[[Outcome, Step], None]
@@ -70,10 +70,15 @@ class _Run:
 
     def outcome(self) -> Outcome:
         """Do every step, up to the first that fails."""
-        for kind in self._outcome.change.steps:
-            if not self._step(kind):
-                break
-        return self._outcome
+        outcome = self._outcome
+        try:
+            for kind in outcome.change.steps:
+                if not self._step(kind):
+                    break
+        except KeyboardInterrupt:
+            outcome.interrupted = True
+            outcome.failure = outcome.failure or "interrupted between two requests"
+        return outcome
 
     def _step(self, kind: StepKind) -> bool:
         """Whether the next step may be done."""
@@ -134,6 +139,9 @@ class _Run:
 
     def _publish(self) -> str:
         published = self._write(status=PUBLISHED)
+        if self._outcome.change.standing is None:
+            lead = f"`studio-relay number point NUMBER {published.sid}` leads a number to it"
+            return f"published as revision {published.revision}; {lead}"
         return f"published as revision {published.revision}; callers hear it from now on"
 
     def _write(self, status: str) -> FlowRecord:
@@ -193,7 +201,7 @@ class _Run:
 
     def _check_unmoved(self) -> None:
         newest = self._account.flow(self._outcome.sid)
-        if newest.revision != self._outcome.revision:
+        if newest.revision > (self._outcome.revision or 0):  # a lower one is an answer from before our own change
             raise _Stopped(
                 f"{newest.sid} was at revision {self._outcome.revision} and is at {newest.revision} now: "
                 "somebody saved meanwhile. Nothing was written over it."
@@ -221,7 +229,7 @@ class _Run:
         if not error.unknown:
             raise error
         newest, before = self._look(error), self._outcome.revision
-        if same(newest.definition, self._wanted.definition) and newest.status == status:
+        if self._is_ours(newest) and newest.status == status:
             return newest
         if newest.revision == before:
             raise _Stopped(f"{error}\nLooked: the flow is at revision {before} as before; nothing was saved.")
@@ -241,10 +249,14 @@ class _Run:
             raise _Stopped(f"{error}\nLooking failed too: {fault}", unknown=True) from None
         if not made:
             raise _Stopped(f"{error}\nLooked: there is no flow {self._wanted.name!r}; it was not made.")
-        if len(made) == 1 and same(made[0].definition, self._wanted.definition):
+        if len(made) == 1 and self._is_ours(made[0]):
             return made[0]
         sids = ", ".join(flow.sid for flow in made)
         raise _Stopped(f"{error}\nLooked: there is now {sids}, which is not what was sent.", unknown=True)
+
+    def _is_ours(self, found: FlowRecord) -> bool:
+        """Whether it holds all that was sent; Twilio may add to it."""
+        return not kept_otherwise(self._wanted.definition, found.definition)
 
     def _look(self, error: AccountError) -> FlowRecord:
         try:

@@ -124,6 +124,8 @@ def _concerns_all(error: AccountError) -> bool:
 
 def _planned(account: Account, source: Source, ordered: Ordered, flows: Sequence[FlowRecord]) -> PlannedImport:
     target = _target(account, source, flows)
+    if target is None and source.since is not None:
+        raise AccountError(f"--since {source.since}: the account has no flow that this file was made from; name it")
     name = source.name or (target.friendly_name if target else default_name(source.file))
     wanted = Wanted(
         label=str(source.file),
@@ -229,6 +231,8 @@ def _twice(planned: Sequence[PlannedImport]) -> Iterator[str]:
 
 def _notices(source: Source, change: FlowChange) -> Iterator[str]:
     yield from (f"{entry} of the map met nothing" for entry in source.unused)
+    if source.mark and source.flow is None and source.mark.flow_sid != change.sid:
+        yield f"{mark_path(source.file).name} says it is a copy of {source.mark.flow_sid}, which is not in this account"
     if change.standing and change.steps and _known_since(source, change.sid) is None:
         yield (
             f"whether {change.sid} was changed since this file was made cannot be known: there is no note "

@@ -14,9 +14,9 @@ from studio_relay.studio.account.api import Account, FlowRecord
 from studio_relay.studio.account.change import FlowChange, Wanted
 from studio_relay.studio.account.importing import Ordered, check_at_twilio, standing
 from studio_relay.studio.account.sids import numbers_in, servers_in, sids_in
+from studio_relay.studio.account.subflows import LATEST_PUBLISHED, Taken, called, subflows_in
 from studio_relay.studio.value_map import ValueMap, apply_map
 
-LATEST_PUBLISHED, LATEST_REVISION = "LatestPublished", "LatestRevision"
 MARK = "promoted from"
 """Begins what we keep with each revision we make, so that the next promotion can tell what somebody made by hand."""
 
@@ -60,14 +60,19 @@ class _Plan:
         self._flows: dict[str, FlowRecord] = {}
         self._there: dict[str, FlowRecord | None] = {}
         self._own_numbers: frozenset[str] | None = None
+        self._numbers_known = True
 
     def made(self, flow: str, revision: str) -> tuple[PlannedPromotion, ...]:
         root = self._source.account.find_flow(flow).sid
         self._known = tuple(self._target.account.flows())
-        self._collect(root, revision, ())
+        taken = Taken(self._source.account, self._source.name)
+        taken.take(root, revision, with_subflows=self._with_subflows)
+        self._flows = taken.flows
+        self._faults += taken.faults
         self._refuse()
         for sid in self._mentioned():
             self._there[sid] = self._counterpart(sid)
+        self._faults += self._twice()
         self._refuse()
         plans = [self._planned(record, is_root=sid == root) for sid, record in self._flows.items()]
         self._refuse()
@@ -76,42 +81,6 @@ class _Plan:
     def _refuse(self) -> None:
         if self._faults:
             raise AccountError("\n".join([*dict.fromkeys(self._faults), "Nothing was changed."]))
-
-    # ---------------------------------------------------------------------------------------- what is to be taken
-
-    def _collect(self, sid: str, revision: str, above: Sequence[str]) -> None:
-        """Read a flow of the source with the subflows below it; those come first."""
-        record = self._read(sid, revision)
-        if record is None or sid in self._flows:
-            return
-        for subflow, wanted in _subflows(record.definition or {}):
-            if subflow in (*above, sid):
-                self._faults.append(f"{_called(record)}: runs itself by way of {subflow}; Twilio ends that with 81024")
-            elif self._with_subflows and subflow not in self._flows:
-                self._collect(subflow, wanted, (*above, sid))
-        self._flows[sid] = record
-
-    def _read(self, sid: str, revision: str) -> FlowRecord | None:
-        try:
-            record = self._source.account.revision(sid, revision)
-        except AccountError as error:
-            if error.status != 404:
-                raise
-            self._faults.append(self._absent(sid, revision))
-            return None
-        if record.definition is None:
-            self._faults.append(f"{sid}: Twilio gave no definition of revision {record.revision}; open it in Studio")
-            return None
-        return record
-
-    def _absent(self, sid: str, revision: str) -> str:
-        place = self._source.name
-        if revision == LATEST_PUBLISHED:
-            return (
-                f"{sid}: {place} has no such flow, or never published it. Publish it there, or take its draft: "
-                f"--revision {LATEST_REVISION}"
-            )
-        return f"{sid}: {place} has no such flow, or no revision {revision} of it"
 
     # -------------------------------------------------------------------------------------- what it becomes there
 
@@ -131,12 +100,12 @@ class _Plan:
         found = [flow.sid for flow in self._known if flow.friendly_name == record.friendly_name]
         if len(found) > 1:
             self._faults.append(
-                f"{_called(record)}: {self._target.name} has {len(found)} flows of this name ({', '.join(found)}); "
+                f"{called(record)}: {self._target.name} has {len(found)} flows of this name ({', '.join(found)}); "
                 f'say which in its map: "{sid}" = "FW..."'
             )
         elif not found and sid not in self._flows:
             self._faults.append(
-                f"{_called(record)}: {self._target.name} has no flow of this name, and a flow that is promoted names "
+                f"{called(record)}: {self._target.name} has no flow of this name, and a flow that is promoted names "
                 f'it; promote it first, or say what stands for it in the map: "{sid}" = "FW..."'
             )
         elif len(found) == 1:
@@ -152,10 +121,23 @@ class _Plan:
             self._faults.append(f"{sid}: the map says {mapped}, which is no flow of {self._target.name}")
             return None
 
+    def _twice(self) -> Iterator[str]:
+        """Two flows cannot become one."""
+        first: dict[str, FlowRecord] = {}
+        for sid, record in self._flows.items():
+            there = self._there[sid]
+            key = there.sid if there else record.friendly_name
+            if key in first:
+                yield (
+                    f"{called(record)}: would become the same flow of {self._target.name} as {called(first[key])}; "
+                    f'rename one of them, or say in the map which it becomes: "{sid}" = "FW..."'
+                )
+            first.setdefault(key, record)
+
     def _apart(self, sid: str, found: FlowRecord) -> FlowRecord:
         if found.sid == sid and sid in self._flows:
             self._faults.append(
-                f"{_called(found)}: {self._source.name} and {self._target.name} are one account, and the flow would be "
+                f"{called(found)}: {self._source.name} and {self._target.name} are one account, and the flow would be "
                 f'written over itself; say in the map which other it becomes: "{sid}" = "FW..."'
             )
         return found
@@ -208,7 +190,7 @@ class _Plan:
 
     def _breaks(self, record: FlowRecord, definition: Mapping[str, Any]) -> Iterator[str]:
         """What of the source's account is still named, and works nowhere else."""
-        where, before = _called(record), record.definition or {}
+        where, before = called(record), record.definition or {}
         settled = self._settled()
         for sid, widgets in sids_in(definition).items():
             if sid in sids_in(before) and sid not in settled:
@@ -222,7 +204,7 @@ class _Plan:
                     f"{where}: {_in(widgets)} names a telephone number of {self._source.name}; say in the map of "
                     f"{self._target.name} which stands for it (itself, if it is right there)"
                 )
-        for subflow, revision in _subflows(definition):
+        for subflow, revision in subflows_in(definition):
             if revision.isdigit():
                 yield (
                     f"{where}: runs revision {revision} of {subflow}, a number that means another one in "
@@ -238,9 +220,14 @@ class _Plan:
         return frozenset({*sids_in(in_map), *numbers_in(in_map), *to_be_made, *own})
 
     def _numbers(self) -> frozenset[str]:
-        """The telephone numbers of the source's account."""
+        """The telephone numbers of the source's account, none if we may not ask for them."""
         if self._own_numbers is None:
-            self._own_numbers = frozenset(number.phone_number for number in self._source.account.numbers())
+            try:
+                self._own_numbers = frozenset(number.phone_number for number in self._source.account.numbers())
+            except AccountError as error:
+                if error.status not in (401, 403):
+                    raise
+                self._own_numbers, self._numbers_known = frozenset(), False
         return self._own_numbers
 
     def _validate(self, change: FlowChange) -> None:
@@ -253,7 +240,7 @@ class _Plan:
             waits = self._waits_for(change.wanted.definition)
             if waits and all("flow_sid" in f"{problem.path} {problem.message}" for problem in error.problems):
                 return
-            self._faults += [f"{change.wanted.label}: {line}" for line in str(error).splitlines()]
+            self._faults += [f"{change.wanted.label!r}: {line}" for line in str(error).splitlines()]
 
     def _waits_for(self, definition: Mapping[str, Any]) -> list[str]:
         """The flows it names that are yet to be made."""
@@ -276,24 +263,11 @@ class _Plan:
         for server, widgets in servers_in(change.wanted.definition).items():
             if server in servers_in(record.definition or {}) and not any(value in server for value in mapped):
                 yield f"{server} (in {', '.join(widgets)}) is the same in {self._source.name} and {target}"
-        if not change.wanted.publish and any(True for _ in _subflows(change.wanted.definition)):
+        if not self._numbers_known and numbers_in(change.wanted.definition):
+            yield f"whether the numbers it names are numbers of {self._source.name} is not known: the key may not ask"
+        if not change.wanted.publish and any(True for _ in subflows_in(change.wanted.definition)):
             yield f"while it is a draft it runs what is published of its subflows in {target}"
 
 
-def _subflows(definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The SID and revision of each flow that a run-subflow widget names."""
-    for state in definition.get("states") or ():
-        properties = state.get("properties") if isinstance(state, dict) else None
-        if isinstance(properties, dict) and state.get("type") == "run-subflow":
-            sid, revision = properties.get("flow_sid"), properties.get("flow_revision")
-            if isinstance(sid, str) and sid in sids_in({"states": [sid]}):
-                is_draft = revision in ("LatestDraft", LATEST_REVISION)
-                yield sid, LATEST_REVISION if is_draft else str(revision or LATEST_PUBLISHED)
-
-
-def _called(record: FlowRecord) -> str:
-    return f"{record.friendly_name!r} ({record.sid})"
-
-
 def _in(widgets: Sequence[str]) -> str:
-    return f"widget {', '.join(widgets)}" if widgets else "it"
+    return f"widget {', '.join(map(repr, widgets))}" if widgets else "it"

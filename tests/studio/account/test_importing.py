@@ -224,6 +224,12 @@ def test_a_file_that_was_imported_may_be_changed_and_imported_again(twilio: Stan
     assert (outcome.ok, outcome.revision) == (True, 2)
 
 
+def test_a_revision_of_no_flow_is_refused(twilio: StandIn, written: Written) -> None:
+    with pytest.raises(AccountError, match="no flow that this file was made from"):
+        imported(twilio, written(), since=3)
+    assert twilio.writes == []
+
+
 def test_without_a_note_it_is_said_that_nobody_can_know(twilio: StandIn, written: Written) -> None:
     twilio.account.add_flow("desk", OLD)
     (plan,) = planned(twilio, written())
@@ -237,6 +243,7 @@ def test_a_note_about_a_flow_of_another_account_is_kept_and_counts_for_nothing(
 ) -> None:
     file = written()
     write_mark(file, flow_sid="FW" + "9" * 32, revision=7, definition=OLD)
+    assert "which is not in this account" in planned(twilio, file)[0].notices[0]
     (outcome,) = imported(twilio, file)
     assert outcome.done == ("create",)
     mark = read_mark(file)
@@ -333,6 +340,20 @@ def test_what_twilio_keeps_otherwise_is_found_before_anything_is_published(
 def test_what_twilio_adds_by_itself_is_no_fault_and_no_reason_to_save_again(twilio: StandIn, written: Written) -> None:
     twilio.on_save = lambda found: found | {"revision_hint": "x"}
     (outcome,) = imported(twilio, written(), publish=True)
+    assert outcome.ok
+
+
+@pytest.mark.parametrize("fault", [Fault.ERROR_AFTER, Fault.HTML_AFTER])
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_lost_answer_is_understood_though_twilio_adds_to_what_it_keeps(
+    twilio: StandIn, written: Written, fault: Fault, existing: bool
+) -> None:
+    _prepared(twilio, existing)
+    twilio.on_save = lambda found: found | {"kept_for": "a year"}
+    asked = len(planned(twilio, written(), publish=True)) and len(twilio.seen)
+    twilio.faults = {2 * asked + 1: fault}
+    (outcome,) = imported(twilio, written(), publish=True)
+    assert twilio.seen[2 * asked + 1].startswith("POST")
     assert outcome.ok
 
 
@@ -441,6 +462,23 @@ def test_an_interrupt_is_answered_with_what_is_known(twilio: StandIn, written: W
         assert not outcome.ok
     twilio.after = {}
     assert all(again.ok for again in imported(twilio, written(), publish=True, users=(USER,), since=outcome.revision))
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_an_interrupt_between_requests_is_told_too(twilio: StandIn, written: Written, number: int) -> None:
+    twilio.account.add_flow("desk", OLD)
+    source = read_source(written())
+    (plan,) = plan_import(opened(twilio), [source], Ordered(publish=True))
+    told: list[Step] = []
+
+    def tell(outcome: Outcome, step: Step) -> None:
+        told.append(step)
+        if len(told) == number + 1:
+            raise KeyboardInterrupt
+
+    (outcome,) = carry_out(opened(twilio), [plan.change], tell)
+    assert (outcome.interrupted, outcome.ok) == (True, False)
+    assert len(twilio.writes) == len(outcome.done)
 
 
 @pytest.mark.parametrize("fault", [Fault.ERROR_BEFORE, Fault.ERROR_AFTER, Fault.BROKEN_AFTER, Fault.HTML_AFTER])

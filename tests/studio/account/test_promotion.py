@@ -16,7 +16,8 @@ from studio_relay.studio.account.carrying_out import carry_out
 from studio_relay.studio.account.credentials import Credentials
 from studio_relay.studio.account.importing import Ordered
 from studio_relay.studio.account.outcome import Outcome
-from studio_relay.studio.account.promotion import LATEST_REVISION, Place, PlannedPromotion, plan_promotion
+from studio_relay.studio.account.promotion import Place, PlannedPromotion, plan_promotion
+from studio_relay.studio.account.subflows import LATEST_REVISION
 from studio_relay.studio.account.undo import undo
 from studio_relay.studio.value_map import ValueMap
 
@@ -199,8 +200,8 @@ def test_everything_that_would_break_is_said_at_once_and_nothing_is_changed(two:
     sub = two.dev.add_flow("Greeting", flow(queue()))
     two.dev.add_flow("Desk", flow(subflow(sub), dial(PERSON, caller_id=NUMBER)))
     said = refused(lambda: two.promoted("Desk"))
-    assert f"'Greeting' ({sub}): widget flex names {QUEUE}, which is dev's" in said
-    assert "widget person names a telephone number of dev" in said
+    assert f"'Greeting' ({sub}): widget 'flex' names {QUEUE}, which is dev's" in said
+    assert "widget 'person' names a telephone number of dev" in said
     assert PERSON not in said
     assert NUMBER not in said
     assert two.prod.flows == {}
@@ -280,7 +281,7 @@ def test_what_twilio_refuses_is_said_with_the_flows_name(two: Two) -> None:
     two.dev.add_flow("Desk", flow())
     two.twilio.validator = lambda found: [{"property_path": "#/states/1/name", "message": "is rude"}]
     said = refused(lambda: two.promoted("Desk"))
-    assert "Desk: Twilio refuses it: hi (#/states/1/name): is rude" in said
+    assert "'Desk': Twilio refuses it: hi (#/states/1/name): is rude" in said
 
 
 def test_what_twilio_says_of_a_flow_that_is_yet_to_be_made_counts_for_nothing(two: Two) -> None:
@@ -293,6 +294,26 @@ def test_what_twilio_says_of_a_flow_that_is_yet_to_be_made_counts_for_nothing(tw
 
     two.twilio.validator = knows_its_own
     assert [outcome.ok for outcome in two.promoted("Desk")] == [True, True]
+
+
+def test_two_flows_of_one_name_do_not_become_one(two: Two) -> None:
+    sub = two.dev.add_flow("Desk", flow())
+    root = two.dev.add_flow("Desk", flow(subflow(sub)))
+    assert "would become the same flow of prod" in refused(lambda: two.promoted(root))
+    two.prod.add_flow("Desk", flow())
+    assert "would become the same flow of prod" in refused(lambda: two.promoted(root))
+    there = two.prod.add_flow("Greeting", flow())
+    assert two.promoted(root, {sub: there})[-1].ok
+
+
+def test_a_key_that_may_not_list_numbers_still_promotes_and_says_so(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden() -> Iterator[Any]:
+        raise AccountError("no", status=403)
+
+    two.dev.add_flow("Desk", flow(dial(PERSON)))
+    monkeypatch.setattr(two.place("dev").account, "numbers", forbidden)
+    (plan,) = two.planned("Desk")
+    assert any("is not known: the key may not ask" in notice for notice in plan.notices)
 
 
 # ------------------------------------------------------------------------------------------ faults, everywhere
