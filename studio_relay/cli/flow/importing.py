@@ -60,12 +60,13 @@ def command(
 
     A draft is heard by test users only. Publishing is a step behind it: what Twilio kept is compared first.
     """
-    from studio_relay.cli.flow.account import open_account, same_environment
+    from studio_relay.cli.flow.account import open_account, same_environment, tell
     from studio_relay.studio.account.importing import Ordered, plan_import
 
     sources = _sources(words, name=name, since=since, select=select, map_path=map_path)
     with open_account(environment=environment, environments=environments) as account:
-        plans = plan_import(account, sources, Ordered(publish=publish, test_users=test_users, message=message))
+        ordered = Ordered(publish=publish, test_users=test_users, message=message)
+        plans = plan_import(account, sources, ordered, progress=tell)
         outcomes = change_flows(
             account,
             [(plan.change, plan.notices) for plan in plans],
@@ -104,8 +105,10 @@ def _sources(
 
 
 def _files_and_flow(words: Sequence[str]) -> tuple[list[Path], str | None]:
-    """The files, and the flow that is named behind a single one: a word that is no file."""
-    if len(words) == 2 and not Path(words[1]).exists():
+    """The files, and the flow that is named behind a single one: a SID, or a word that is no file."""
+    from studio_relay.studio.account.api import is_flow_sid
+
+    if len(words) == 2 and (is_flow_sid(words[1]) or not Path(words[1]).is_file()):
         return [Path(words[0])], words[1]
     return [Path(word) for word in words], None
 

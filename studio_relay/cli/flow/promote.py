@@ -53,7 +53,7 @@ def command(
     new one. SIDs and numbers of the first account that no map replaces would break in the second: they are all said,
     and nothing is changed.
     """
-    from studio_relay.cli.flow.account import open_account, same_environment
+    from studio_relay.cli.flow.account import open_account, same_environment, tell
     from studio_relay.studio.account.environments import DEFAULT_FILE, load_environments
     from studio_relay.studio.account.importing import Ordered
     from studio_relay.studio.account.promotion import Place, plan_promotion
@@ -73,6 +73,7 @@ def command(
             Ordered(publish=publish, test_users=test_users, message=message),
             revision=revision or LATEST_PUBLISHED,
             with_subflows=subflows,
+            progress=tell,
         )
         outcomes = change_flows(
             target,

@@ -6,7 +6,7 @@ Everything is read, linted, compared and validated here; nothing is changed. `ca
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,12 +99,19 @@ def _check(document: Document, file: Path, config: LintConfig | None) -> None:
     raise FlowError("\n".join([*lines, f"{file}: correct this first; `studio-relay flow lint {file}` says more"]))
 
 
-def plan_import(account: Account, sources: Sequence[Source], ordered: Ordered) -> tuple[PlannedImport, ...]:
+def plan_import(
+    account: Account,
+    sources: Sequence[Source],
+    ordered: Ordered,
+    *,
+    progress: Callable[[str], None] = lambda text: None,
+) -> tuple[PlannedImport, ...]:
     """What to do for every file. Raises AccountError with all that speaks against it; nothing was changed then."""
     flows = tuple(account.flows())
     planned: list[PlannedImport] = []
     refusals: list[str] = []
     for source in sources:
+        progress(f"asking Twilio about {source.file}")
         try:
             planned.append(_planned(account, source, ordered, flows))
         except AccountError as error:

@@ -5,7 +5,7 @@ Both accounts are only read here; `carrying_out` makes the changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,15 +46,19 @@ def plan_promotion(
     *,
     revision: str = LATEST_PUBLISHED,
     with_subflows: bool = True,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[PlannedPromotion, ...]:
     """What to do, subflows first. Raises AccountError with all that would break; nothing was changed then."""
-    return _Plan(source, target, ordered, with_subflows).made(flow, revision)
+    return _Plan(source, target, ordered, with_subflows, progress).made(flow, revision)
 
 
 class _Plan:
     """A promotion while it is thought out; `faults` is what would break."""
 
-    def __init__(self, source: Place, target: Place, ordered: Ordered, with_subflows: bool) -> None:
+    def __init__(
+        self, source: Place, target: Place, ordered: Ordered, with_subflows: bool, progress: Callable[[str], None]
+    ) -> None:
+        self._progress = progress
         self._source, self._target, self._ordered, self._with_subflows = source, target, ordered, with_subflows
         self._faults: list[str] = []
         self._flows: dict[str, FlowRecord] = {}
@@ -65,7 +69,7 @@ class _Plan:
     def made(self, flow: str, revision: str) -> tuple[PlannedPromotion, ...]:
         root = self._source.account.find_flow(flow).sid
         self._known = tuple(self._target.account.flows())
-        taken = Taken(self._source.account, self._source.name)
+        taken = Taken(self._source.account, self._source.name, self._progress)
         taken.take(root, revision, with_subflows=self._with_subflows)
         self._flows = taken.flows
         self._faults += taken.faults
@@ -155,6 +159,7 @@ class _Plan:
             return None
 
     def _planned(self, record: FlowRecord, *, is_root: bool) -> PlannedPromotion:
+        self._progress(f"asking {self._target.name} about {called(record)}")
         there = self._there[record.sid]
         assert record.definition is not None
         definition, _ = apply_map(record.definition, self._values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from studio_relay.errors import AccountError
@@ -14,14 +14,15 @@ LATEST_PUBLISHED, LATEST_REVISION = "LatestPublished", "LatestRevision"
 class Taken:
     """Flows read from the account that is called `place`: `flows` by SID, subflows first; `faults` in words."""
 
-    def __init__(self, account: Account, place: str) -> None:
-        self._account, self._place = account, place
+    def __init__(self, account: Account, place: str, progress: Callable[[str], None] = lambda text: None) -> None:
+        self._account, self._place, self._progress = account, place, progress
         self.flows: dict[str, FlowRecord] = {}
         self.faults: list[str] = []
 
     def take(self, sid: str, revision: str, *, with_subflows: bool, above: Sequence[str] = ()) -> None:
         """Read a flow, and before it the flows it runs."""
-        record = self._read(sid, revision)
+        self._progress(f"reading {sid} from {self._place}")
+        record = self._read(sid, revision, is_subflow=bool(above))
         if record is None:
             return
         for subflow, wanted in subflows_in(record.definition or {}):
@@ -31,25 +32,23 @@ class Taken:
                 self.take(subflow, wanted, with_subflows=True, above=(*above, sid))
         self.flows[sid] = record
 
-    def _read(self, sid: str, revision: str) -> FlowRecord | None:
+    def _read(self, sid: str, revision: str, *, is_subflow: bool) -> FlowRecord | None:
         try:
             record = self._account.revision(sid, revision)
         except AccountError as error:
             if error.status != 404:
                 raise
-            self.faults.append(self._absent(sid, revision))
+            self.faults.append(self._absent(sid, revision, is_subflow))
             return None
         if record.definition is None:
             self.faults.append(f"{sid}: Twilio gave no definition of revision {record.revision}; open it in Studio")
             return None
         return record
 
-    def _absent(self, sid: str, revision: str) -> str:
+    def _absent(self, sid: str, revision: str, is_subflow: bool) -> str:
         if revision == LATEST_PUBLISHED:
-            return (
-                f"{sid}: {self._place} has no such flow, or never published it. Publish it there, or take its draft: "
-                f"--revision {LATEST_REVISION}"
-            )
+            draft = "" if is_subflow else f", or take its draft: --revision {LATEST_REVISION}"
+            return f"{sid}: {self._place} has no such flow, or never published it. Publish it there{draft}"
         return f"{sid}: {self._place} has no such flow, or no revision {revision} of it"
 
 

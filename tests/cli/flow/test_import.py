@@ -81,6 +81,22 @@ def test_an_export_is_changed_and_imported_and_a_foreign_save_stops_it(
     assert "Bye now." in str(twilio.account.flows[sid].newest.definition)
 
 
+def test_a_flow_may_be_called_like_a_folder(run: Any, flow: Any, kit: Any, twilio: StandIn) -> None:
+    sid = twilio.account.add_flow("calls", kit.talk("wss://old.example.com/relay/scripted"))
+    Path("calls").mkdir()
+    assert imports(run, flow().name, "calls", "--yes").exit_code == 0
+    assert len(twilio.account.flows[sid].revisions) == 2
+
+
+def test_one_flow_of_a_file_with_several_is_selected(run: Any, flow: Any, kit: Any, twilio: StandIn) -> None:
+    flow({"flows": [{"friendly_name": name, "definition": kit.talk()} for name in ("one", "two")]}, "page.json")
+    refused = imports(run, "page.json", "--yes")
+    assert refused.exit_code == 2
+    assert "Say which one is meant" in refused.output
+    assert imports(run, "page.json", "--select", "two", "--name", "Two", "--yes").exit_code == 0
+    assert [flow.newest.friendly_name for flow in twilio.account.flows.values()] == ["Two"]
+
+
 def test_a_report_for_programs(run: Any, flow: Any, kit: Any, twilio: StandIn) -> None:
     sid = twilio.account.add_flow("talk", kit.talk("wss://old.example.com/relay/scripted"))
     path = flow().name

@@ -223,13 +223,19 @@ def test_a_widgets_own_value_is_as_good_as_a_replaced_one(two: Two) -> None:
     ("sub", "said"),
     [
         ("FW" + "9" * 32, "dev has no such flow, or never published it"),
-        ("draft", "--revision LatestRevision"),
+        ("draft", "Publish it there\nNothing"),
     ],
 )
 def test_a_subflow_that_is_not_there_is_said(two: Two, sub: str, said: str) -> None:
     sid = two.dev.add_flow("Greeting", flow(), status="draft") if sub == "draft" else sub
     two.dev.add_flow("Desk", flow(subflow(sid)))
     assert said in refused(lambda: two.promoted("Desk"))
+
+
+def test_a_flow_that_was_never_published_can_be_taken_as_a_draft(two: Two) -> None:
+    two.dev.add_flow("Desk", flow(), status="draft")
+    assert "take its draft: --revision LatestRevision" in refused(lambda: two.promoted("Desk"))
+    assert two.promoted("Desk", revision=LATEST_REVISION)[0].ok
 
 
 def test_a_flow_that_is_only_named_must_be_there(two: Two) -> None:
