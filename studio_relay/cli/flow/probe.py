@@ -73,9 +73,14 @@ def command(
 
 
 def _ask_before(target: Path, *, yes: bool) -> None:
-    """A file that is there is asked about before the requests, not after."""
-    from studio_relay.cli.asking import ask
+    """A file that is there, or cannot be, is spoken of before the requests, not after."""
+    import os
 
+    from studio_relay.cli.asking import ask
+    from studio_relay.cli.errors import NotDone
+
+    if not os.access(target.parent, os.W_OK):
+        raise NotDone(f"{target}: its folder is not there or cannot be written; nothing was asked")
     if target.exists():
         ask(f"overwrite {target}?", yes=yes, declined=f"{target} is there already, and nothing was asked or written")
 
@@ -84,9 +89,16 @@ def _read_table(path: Path | None) -> str:
     """The text of the table that the facts are compared with; this installation's if none is named."""
     from importlib.resources import files
 
-    if path is None:
-        return files("studio_relay.studio").joinpath("widgets.toml").read_text(encoding="utf-8")
-    return path.read_text(encoding="utf-8")
+    from studio_relay.cli.errors import NotDone
+    from studio_relay.studio.account.probing.offer import check_table
+
+    source = path or files("studio_relay.studio").joinpath("widgets.toml")
+    try:
+        table = source.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise NotDone(f"{path}: expected UTF-8 text, as in studio_relay/studio/widgets.toml") from None
+    check_table(table)
+    return table
 
 
 def _probe(most: int, environment: str | None, environments: Path | None) -> Facts:

@@ -5,6 +5,7 @@ How to ask, and what follows from the answers, is `probing`'s.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from studio_relay.errors import AccountError
 from studio_relay.studio.account.api import Account
 from studio_relay.studio.account.probing.facts import Facts
 from studio_relay.studio.account.probing.solver import MOST_REQUESTS, solve
-from studio_relay.studio.account.probing.words import Complaint, Verdict
+from studio_relay.studio.account.probing.words import Complaint, Verdict, place
 
 _REFUSALS = (400, 422)
 
@@ -29,8 +30,14 @@ def ask(account: Account, definition: Mapping[str, Any]) -> Verdict:
     except AccountError as error:
         if error.status not in _REFUSALS:
             raise
-        return Verdict(valid=False, complaints=(Complaint(message=str(error)),))
-    return Verdict(
-        valid=not problems,
-        complaints=tuple(Complaint(path=problem.path, message=problem.message) for problem in problems),
-    )
+        return Verdict(valid=False, reason=str(error))
+    complaints = tuple(Complaint(path=problem.path, message=problem.message) for problem in problems)
+    reason = complaints[0].message if complaints else ""
+    return Verdict(valid=not problems, complaints=tuple(filter(_is_the_validators, complaints)), reason=reason)
+
+
+def _is_the_validators(complaint: Complaint) -> bool:
+    """Whether these are the validator's words; ours, for a refusal without a reason, teach nothing."""
+    if complaint.path or place(complaint) is not None:
+        return True
+    return not re.match(r"POST https?://|Twilio says that", complaint.message)

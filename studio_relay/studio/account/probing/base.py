@@ -39,13 +39,14 @@ def calibrate(inquiry: Inquiry) -> None:
     inquiry.base = find_base(inquiry.asker)
     for name, value in inquiry.base.items():
         inquiry.finding(name).accepted.append(value)
+    good = Question(properties=inquiry.base, likely=0.99)  # first, lest a validator look at no other widget
     unknown = inquiry.question(CONTROL, FREE_TEXT, likely=0.4)
     wrong = Question(properties=dict.fromkeys(inquiry.base, IMPOSSIBLE), likely=0.03)
-    answers = inquiry.asker.step([unknown, wrong])
+    answers = inquiry.asker.step([good, unknown, wrong])
     if unknown not in answers:
         answers |= inquiry.asker.settle([unknown])
     if inquiry.asker.names != "none" or unknown not in answers or answers[unknown].accepted:
-        answers |= inquiry.asker.settle([one for one in (unknown, wrong) if one not in answers])
+        answers |= inquiry.asker.settle([good, *(one for one in (unknown, wrong) if one not in answers)])
     if unknown not in answers:
         raise AccountError(f"{inquiry.asker.most} requests are too few to learn how the validator speaks; allow more.")
     _learn_manners(inquiry, answers[unknown], answers.get(wrong, Answer(accepted=False)))
@@ -62,7 +63,7 @@ def _learn_manners(inquiry: Inquiry, unknown: Answer, wrong: Answer) -> None:
     if wrong.accepted and unknown.accepted:
         raise AccountError(
             "the validator accepts a relay widget whose properties are lists of numbers: it does not look at the "
-            "properties of this widget, so nothing can be learnt from it. Nothing was written."
+            "properties of this widget, or only at those of the first, so nothing can be learnt from it"
         )
     inquiry.ignores_unknown = unknown.accepted
     inquiry.unknown_forms = {form(one, CONTROL) for one in unknown.complaints}
@@ -78,7 +79,7 @@ def find_base(asker: Asker) -> dict[str, Any]:
         return base
     plain = asker.send([])
     if not plain.valid:
-        said = plain.complaints[0].message if plain.complaints else "no reason given"
+        said = plain.complaints[0].message if plain.complaints else plain.reason or "no reason given"
         raise AccountError(f"expected a flow of a trigger alone to be accepted, found it refused: {said}. Try later.")
     _refuse_unknown_type(answer)
     found = _repaired(asker, base, answer) if answer.complaints else None

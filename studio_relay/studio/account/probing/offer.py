@@ -18,14 +18,19 @@ _CERTAINTY = "validator"
 
 def offered(table: str, facts: Facts) -> str:
     """The text of `widgets.toml` with what was learnt; what is undetermined stays as it is. Raises FlowError."""
+    check_table(table)
     lines = table.splitlines()
-    if _HEAD not in lines or _PROPERTIES not in lines:
-        raise FlowError(f"expected a table of widgets with {_HEAD} and {_PROPERTIES}, found one without")
     head, start = lines.index(_HEAD), lines.index(_PROPERTIES)
     end = next((number for number in range(start + 1, len(lines)) if not lines[number].strip()), len(lines))
     changed = [_fact(line, facts) for line in lines[head + 1 : start]]
     rows = list(_rows(lines[start + 1 : end], facts))
     return "\n".join([*lines[: head + 1], *changed, lines[start], *rows, *lines[end:]]) + "\n"
+
+
+def check_table(table: str) -> None:
+    """Raise FlowError for a text that is not `widgets.toml`."""
+    if not {_HEAD, _PROPERTIES} <= set(table.splitlines()):
+        raise FlowError(f"expected a table of widgets with {_HEAD} and {_PROPERTIES}, found one without")
 
 
 def _fact(line: str, facts: Facts) -> str:

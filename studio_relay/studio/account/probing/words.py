@@ -34,10 +34,11 @@ class Complaint:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the validator says about a definition."""
+    """What the validator says about a definition; `reason` is what stands around the complaints."""
 
     valid: bool
     complaints: tuple[Complaint, ...] = ()
+    reason: str = ""
 
 
 def place(complaint: Complaint) -> int | None:
