@@ -79,7 +79,8 @@ class FlowChange:
             steps.append("publish")
         if standing and not steps and standing.newest.friendly_name != wanted.name:
             steps.append("rename")
-        if wanted.test_users is not None and (not standing or set(wanted.test_users) != set(standing.test_users)):
+        users = standing.test_users if standing else ()
+        if wanted.test_users is not None and set(wanted.test_users) != set(users):
             steps.append("test users")
         return tuple(steps)
 

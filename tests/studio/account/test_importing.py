@@ -89,6 +89,10 @@ def test_a_file_becomes_a_new_flow_of_its_name_as_a_draft(twilio: StandIn, writt
     assert "delete it in Twilio's console" in undo(outcome).remarks[0]
 
 
+def test_a_new_flow_has_no_test_users_to_take_away(twilio: StandIn, written: Written) -> None:
+    assert imported(twilio, written(), users=())[0].done == ("create",)
+
+
 def test_done_again_it_does_nothing(twilio: StandIn, written: Written) -> None:
     file = written()
     imported(twilio, file, publish=True, users=(USER,))
