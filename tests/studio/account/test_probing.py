@@ -153,6 +153,16 @@ def test_a_required_property_that_nobody_thought_of_is_found_by_its_name() -> No
     assert (facts.properties["compliance_mode"].json, facts.properties["compliance_mode"].required) == ("integer", True)
 
 
+def test_an_event_that_nobody_thought_of_is_found_where_the_validator_lists_it() -> None:
+    validator = Validator(documented(), Temper(words="python"), events=("success", "failed", "transferred"))
+    assert solve(asking(validator)).events == ("success", "failed", "transferred")
+
+
+def test_the_facts_are_the_same_whatever_the_order_of_complaints() -> None:
+    one, other = (Validator(documented(), Temper(), chance=random.Random(seed)) for seed in (1, 2))
+    assert json.dumps(solve(asking(one)).to_json()) == json.dumps(solve(asking(other)).to_json())
+
+
 def test_how_the_validator_speaks_is_part_of_the_facts() -> None:
     said = solve(asking(Validator(documented(), Temper(unknown="ignored", words="java"))))
     assert (said.names, said.unknown_properties, said.unknown_events) == ("all", "ignored", "refused")

@@ -66,6 +66,7 @@ def _learn_manners(inquiry: Inquiry, unknown: Answer, wrong: Answer) -> None:
             "properties of this widget, or only at those of the first, so nothing can be learnt from it"
         )
     inquiry.ignores_unknown = unknown.accepted
+    inquiry.unknown_complaints = unknown.complaints
     inquiry.unknown_forms = {form(one, CONTROL) for one in unknown.complaints}
     said = {form(one, name) for one in wrong.complaints for name in inquiry.base}
     inquiry.words_tell = bool(said and inquiry.unknown_forms) and not said & inquiry.unknown_forms

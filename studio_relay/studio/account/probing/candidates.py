@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
+
+from studio_relay.studio.widgets import catalog
 
 Kind = Literal["text", "choice", "flag", "number", "pairs"]
 
@@ -32,6 +34,10 @@ _LATER_VALUES = 0.2
 """How much of a choice's likelihood as a string lies in values other than the first."""
 
 
+REMOTE = 0.004
+"""How likely a name is that only speaks for itself; asked where many questions cost no more than one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Alternative:
     """One value of one JSON type that a property may have, and the part of its likelihood that lies here."""
@@ -50,6 +56,11 @@ class Candidate:
     kind: Kind = "text"
     say: tuple[str, ...] = ()
     number: int = 5
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is worth no request of its own."""
+        return self.likely <= REMOTE
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """One value for each type, and more texts where they matter; the likeliest first."""
@@ -96,9 +107,21 @@ class Candidates:
 
 @cache
 def candidates() -> Candidates:
-    """The table shipped with this version."""
+    """The table shipped with this version, then remote ones: other spellings, what other widgets have."""
     table = tomllib.loads(files(__package__).joinpath("candidates.toml").read_text(encoding="utf-8"))
     keys = {
         name: Candidate(name=name, **{**row, "say": tuple(row.get("say", ()))}) for name, row in table["keys"].items()
     }
-    return Candidates(keys=keys, events=table["events"])
+    spelled = {_camel_case(name): replace(one, name=_camel_case(name), likely=REMOTE) for name, one in keys.items()}
+    elsewhere = {
+        name: Candidate(name=name, likely=REMOTE) for one in catalog().widgets.values() for name in one.properties
+    }
+    events = {name: REMOTE for one in catalog().widgets.values() for name in one.events}
+    return Candidates(
+        keys={**keys, **elsewhere, **spelled, **keys}, events={**table["events"], **events, **table["events"]}
+    )
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)

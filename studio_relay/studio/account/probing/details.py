@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from studio_relay.studio.account.probing.candidates import CONTROL_EVENT, FREE_TEXT, candidates, json_type
+from studio_relay.studio.account.probing.candidates import CONTROL_EVENT, FREE_TEXT, REMOTE, candidates, json_type
 from studio_relay.studio.account.probing.inquiry import Finding, Inquiry
 from studio_relay.studio.account.probing.questions import Question
 from studio_relay.studio.account.probing.words import listed
@@ -51,7 +51,8 @@ def find_events(inquiry: Inquiry) -> None:
 def ask_rare_events(inquiry: Inquiry) -> None:
     """Spend what is left on events we hardly expect."""
     if inquiry.ignores_events is False:
-        _ask_events(inquiry, {name: one for name, one in candidates().events.items() if name not in inquiry.events})
+        rare = {name: one for name, one in candidates().events.items() if name not in inquiry.events and one > REMOTE}
+        _ask_events(inquiry, rare)
 
 
 def _ask_events(inquiry: Inquiry, events: dict[str, float]) -> None:

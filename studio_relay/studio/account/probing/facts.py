@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from studio_relay.studio.account.probing.asker import Names
 from studio_relay.studio.account.probing.candidates import CONTROL, FREE_TEXT, candidates, json_type
-from studio_relay.studio.account.probing.inquiry import Finding, Inquiry
+from studio_relay.studio.account.probing.inquiry import Finding, Inquiry, Refusal
 from studio_relay.studio.account.probing.questions import WIDGET_TYPE
 from studio_relay.studio.account.probing.words import Complaint
 
+T = TypeVar("T")
 Unknown = Literal["refused", "ignored", "undetermined"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A value that was refused, and why in the validator's words, "" if it has none."""
+
+    value: Any
+    words: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As the file has it."""
+        return {"value": self.value, **({"words": self.words} if self.words else {})}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +40,9 @@ class Property:
     json: str
     required: bool | None
     accepted: tuple[Any, ...] = ()
-    refused: tuple[Any, ...] = ()
+    refused: tuple[Refused, ...] = ()
     one_of: tuple[str, ...] = ()
     one_of_complete: bool = False
-    words: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As the file has it."""
@@ -38,8 +50,7 @@ class Property:
         row["required"] = "undetermined" if self.required is None else self.required
         if self.one_of:
             row |= {"one_of": list(self.one_of), "one_of_complete": self.one_of_complete}
-        row |= {"accepted": list(self.accepted), "refused": list(self.refused)}
-        return row | ({"words": list(self.words)} if self.words else {})
+        return row | {"accepted": list(self.accepted), "refused": [one.to_json() for one in self.refused]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +98,10 @@ class Facts:
 
 def conclude(inquiry: Inquiry) -> Facts:
     """What the answers allow to say, and no more."""
-    findings = {name: inquiry.finding(name) for name in dict.fromkeys((*inquiry.findings, *candidates().keys))}
+    worth = [name for name, one in candidates().keys.items() if not one.is_remote]
+    findings = {name: inquiry.finding(name) for name in dict.fromkeys((*worth, *inquiry.findings))}
     findings.pop(CONTROL, None)
+    events = dict.fromkeys((*candidates().events, *inquiry.events))
     there = {name: one for name, one in findings.items() if one.exists}
     open_ = {name: one for name, one in findings.items() if one.exists is None}
     tried = {name: tuple(_types(refusal.value for refusal in one.refused)) for name, one in open_.items()}
@@ -99,13 +112,13 @@ def conclude(inquiry: Inquiry) -> Facts:
         unknown_properties=_unknown(ignored),
         unknown_events=_unknown(inquiry.ignores_events),
         properties={name: _property(one) for name, one in there.items()},
-        not_properties=tuple(name for name, one in findings.items() if one.exists is False),
+        not_properties=tuple(sorted(name for name, one in findings.items() if one.exists is False)),
         not_accepted={name: types for name, types in tried.items() if types},
         undetermined=tuple(name for name, types in tried.items() if not types),
-        events=tuple(name for name, accepted in inquiry.events.items() if accepted),
-        not_events=tuple(name for name, accepted in inquiry.events.items() if not accepted),
+        events=tuple(name for name in events if inquiry.events.get(name)),
+        not_events=tuple(sorted(name for name, accepted in inquiry.events.items() if not accepted)),
         event_words=_words(one for said in inquiry.event_words.values() for one in said),
-        unknown_words=tuple(sorted(anonymous(text.split(" | ")[-1]) for text in inquiry.unknown_forms))[:3],
+        unknown_words=_words(inquiry.unknown_complaints),
     )
 
 
@@ -118,12 +131,21 @@ def _property(finding: Finding) -> Property:
     return Property(
         json=_json(finding),
         required=finding.required,
-        accepted=tuple(finding.accepted),
-        refused=tuple(refusal.value for refusal in finding.refused),
+        accepted=tuple(_in_order(finding.accepted, lambda value: value)),
+        refused=tuple(_in_order(map(_refused, finding.refused), lambda one: one.value)),
         one_of=one_of,
         one_of_complete=complete,
-        words=_words(one for refusal in finding.refused for one in refusal.complaints),
     )
+
+
+def _refused(refusal: Refusal) -> Refused:
+    return Refused(value=refusal.value, words="; ".join(_words(refusal.complaints)))
+
+
+def _in_order(rows: Iterable[T], value_of: Callable[[T], Any]) -> list[T]:
+    """Rows by type and value, each value once; the order of answers is the validator's whim."""
+    known = {(json_type(value_of(row)), repr(value_of(row))): row for row in rows}
+    return [known[key] for key in sorted(known)]
 
 
 def _json(finding: Finding) -> str:
@@ -168,5 +190,5 @@ def anonymous(text: str) -> str:
     text = re.sub(r"\d{4}-\d\d-\d\d[T \d:.Z+-]*", "DATE", text)
     text = re.sub(r"\+?\d{7,}", "NUMBER", text)
     text = re.sub(r"(states\W{1,3})\d+", r"\1N", text)
-    text = re.sub(r"\bprobe_\d+\b", "WIDGET", text)
+    text = re.sub(r"\bprobe_\d+\b", "WIDGET", text).replace(CONTROL, "NAME")
     return text[:300]

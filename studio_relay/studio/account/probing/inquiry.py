@@ -36,7 +36,8 @@ class Finding:
     @property
     def listed(self) -> tuple[str, ...]:
         """The values that refusals of texts named as the allowed ones."""
-        said = [listed(one.message) for refusal in self.refused for one in refusal.complaints]
+        texts = [refusal for refusal in self.refused if isinstance(refusal.value, str)]
+        said = [listed(one.message) for refusal in texts for one in refusal.complaints]
         return next((values for values in said if len(values) > 1), ())
 
     @property
@@ -61,6 +62,7 @@ class Inquiry:
     ignores_events: bool | None = None
     events: dict[str, bool] = field(default_factory=dict)
     event_words: dict[str, tuple[Complaint, ...]] = field(default_factory=dict)
+    unknown_complaints: tuple[Complaint, ...] = ()
     unknown_forms: set[str] = field(default_factory=set)
     """How refusals of a property that cannot exist look."""
     words_tell: bool = False

@@ -32,7 +32,8 @@ def find_keys(inquiry: Inquiry) -> None:
     asker = inquiry.asker
     asker.reserve = _reserve(inquiry)
     if inquiry.ignores_unknown:
-        everything = {**candidates().keys, **{name: inquiry.finding(name).candidate for name in inquiry.base}}
+        worth = {name: one for name, one in candidates().keys.items() if asker.names != "none" or not one.is_remote}
+        everything = {**worth, **{name: inquiry.finding(name).candidate for name in inquiry.base}}
         expected = [one for one in everything.values() if one.likely >= _EXPECTED]
         _find_existing(inquiry, expected)
         if asker.names == "none":
@@ -79,7 +80,8 @@ def _open_names(inquiry: Inquiry) -> list[str]:
     if inquiry.ignores_unknown:
         names_ = [name for name, finding in inquiry.findings.items() if finding.exists]
     else:
-        names_ = [*candidates().keys, *(name for name in inquiry.findings if name not in candidates().keys)]
+        worth = [name for name, one in candidates().keys.items() if not one.is_remote]
+        names_ = [*dict.fromkeys((*worth, *inquiry.findings))]
     return [name for name in names_ if not _settled(inquiry.finding(name)) and name != CONTROL]
 
 
@@ -206,7 +208,10 @@ def _accepting(inquiry: Inquiry, keys: Iterable[Candidate], value: object, *, su
     pending, accepting = list(keys), []
     while pending:
         beliefs = _Beliefs.of(inquiry)
-        questions = [inquiry.question(one.name, value, 0.985 if surely else 1 - beliefs.exists(one)) for one in pending]
+        questions = [
+            inquiry.question(one.name, value, max(0.985, 1 - one.likely) if surely else 1 - beliefs.exists(one))
+            for one in pending
+        ]
         answers = inquiry.asker.step(questions)
         if not answers:
             break
@@ -242,8 +247,15 @@ def _ask_values_of(inquiry: Inquiry, keys: Sequence[str]) -> None:
     maybe = [name for name in keys if inquiry.finding(name).exists is not False and name != CONTROL]
     if inquiry.ignores_unknown:
         maybe = [name for name in maybe if inquiry.finding(name).exists]
-    inquiry.settle([q for name in maybe for q in _values(inquiry, name, inquiry.finding(name).candidate.values())])
+    inquiry.settle([q for name in maybe for q in _values(inquiry, name, _worth_asking(inquiry.finding(name)))])
     inquiry.settle([q for name in maybe for q in _values(inquiry, name, inquiry.finding(name).listed)])
+
+
+def _worth_asking(finding: Finding) -> Iterable[object]:
+    """Every value for what exists or may well exist; one of each type for a name that only may."""
+    if finding.exists or finding.candidate.likely >= _RARE:
+        return finding.candidate.values()
+    return [one.value for one in finding.candidate.alternatives()]
 
 
 def _values(inquiry: Inquiry, name: str, values: Iterable[object]) -> list[Question]:
