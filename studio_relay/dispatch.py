@@ -46,7 +46,7 @@ from studio_relay.store import SessionStore
 from studio_relay.story import Observer, Story
 from studio_relay.ticket import without_ticket
 from studio_relay.voice import Voice, WrappedVoice, Writer
-from studio_relay.watching import Audience, Watcher, log_failure
+from studio_relay.watching import Audience, Watcher, log_failure, place_of
 from studio_relay.wrapping import Chain
 
 log = logging.getLogger(__name__)
@@ -189,10 +189,19 @@ class Conversation:
     # ------------------------------------------------------------------------------- the start
 
     async def _begin(self, setup: Setup, admission: Awaitable[str | None]) -> None:
-        refusal = await admission
-        if refusal is None:
-            await self._start(setup)
-            return
+        try:
+            refusal = await admission
+            if refusal is None:
+                await self._start(setup)
+            else:
+                self._refuse(setup, refusal)
+        except Exception as error:  # whatever it is: nobody is left on a line where no agent ever answers
+            log.error("the session could not begin: %s %s", type(error).__name__, place_of(error))
+            log.debug("the failure in full", exc_info=error)
+            self.reason = "dropped"
+            self.on_refusal("internal error")
+
+    def _refuse(self, setup: Setup, refusal: str) -> None:
         self.reason = "refused"
         log.warning("session refused: %s", refusal)
         # No agent hears of a session that may be forged; those who watch do, at its end.

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,6 +21,16 @@ log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 
 _STORE_SECONDS = 3.0  # the caller waits for the first answer of the store
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What lies in the store for a call, as `save` put it there."""
+
+    agent: str
+    sessions: Annotated[int, msgspec.Meta(ge=1)]
+    began_at: Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+    turns: str
+    state: dict[str, Any]
 
 
 @dataclass(kw_only=True)
@@ -39,20 +49,24 @@ class Memory:
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 kept = await store.get(call_sid)
-            return cls() if kept is None else cls._from(kept)
+                try:
+                    return cls() if kept is None else cls._from(kept)
+                except msgspec.MsgspecError:
+                    await store.delete(call_sid)  # not ours, and in the way of what is
+                    raise
         except Exception as error:
             log.error("the store could not be read; the call starts without its history: %s", store_fault(error))
             return cls()
 
     @classmethod
     def _from(cls, kept: dict[str, Any]) -> Memory:
-        turns = msgspec.json.decode(kept["turns"], type=tuple[Turn, ...])
+        found = msgspec.convert(kept, _Kept)
         return cls(
-            agent=kept["agent"],
-            sessions=kept["sessions"],
-            began_at=kept["began_at"],
-            turns=turns,
-            state=kept["state"],
+            agent=found.agent,
+            sessions=found.sessions,
+            began_at=found.began_at,
+            turns=msgspec.json.decode(found.turns, type=tuple[Turn, ...]),
+            state=found.state,
         )
 
     @property

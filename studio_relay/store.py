@@ -162,15 +162,16 @@ def _below(path: str, key: str) -> str:
 def loaded(text: str) -> dict[str, Any]:
     """The value of a text that `dumped` made."""
     try:
-        value: dict[str, Any] = msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError):
         value = _loaded_slowly(text)
+    if not isinstance(value, dict):
+        raise StoreError("the session store holds a value that is no JSON object: something else wrote to it")
     return value
 
 
-def _loaded_slowly(text: str) -> dict[str, Any]:
+def _loaded_slowly(text: str) -> Any:
     try:
-        value: dict[str, Any] = json.loads(text)
-    except ValueError:
+        return json.loads(text)
+    except (ValueError, RecursionError):
         raise StoreError("the session store holds a value that is not JSON: something else wrote to it") from None
-    return value

@@ -242,3 +242,37 @@ async def test_a_session_that_wakes_up_late_does_not_undo_what_a_later_one_kept(
     third = talk(agent, store=store)
     await third.setup(sessionId="VX3")
     assert agent.starts[-1][:2] == (3, {"prompts": 2})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"sessions": "7"},
+        {"sessions": -1},
+        {"sessions": 1.5},
+        {"began_at": "yesterday"},
+        {"began_at": 1e300},
+        {"began_at": -1},
+        {"turns": []},
+        {"turns": '[{"who": "caller", "text": 5}]'},
+        {"state": "text"},
+        {"state": None},
+        {"agent": 1},
+    ],
+)
+async def test_what_something_else_wrote_is_put_right_and_the_call_answered(
+    talk: Any, value: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    right = {"agent": "agent", "sessions": 7, "began_at": 1_000_000, "turns": "[]", "state": {}}
+    agent, store = Counter(), MemoryStore()
+    await store.put("CA00000000000000000000000000000001", right | value if value else {}, 100)
+    line = talk(agent, store=store)
+    await line.setup()
+    await line.prompt("hello")
+    assert line.words == "Number 1."
+    assert "the call starts without its history" in caplog.text
+    await line.close(1006)
+    after = talk(agent, store=store)
+    await after.setup(sessionId="VX2")
+    assert agent.starts[-1][:2] == (2, {"prompts": 1})

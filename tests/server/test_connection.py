@@ -282,6 +282,21 @@ async def test_a_fault_of_ours_is_logged_and_ends_that_call_only(
     assert other.words == "You said hello."
 
 
+async def test_a_session_that_cannot_begin_leaves_nobody_on_a_silent_line(
+    serve: Any, setup_frame: Any, caplog: Any
+) -> None:
+    class Broken(Agent):
+        class parameters_model:  # noqa: N801
+            model_validate = None
+
+    server = serve(Broken())
+    socket = await server.connect()
+    await socket.send(setup_frame)
+    assert socket.closed == (1008, "internal error")
+    assert "the session could not begin: TypeError at plugins.py" in warned(caplog)
+    assert len(server.relay.registry) == 0
+
+
 async def test_a_foreign_account_is_turned_away_after_its_setup(serve: Any, setup_frame: Any, caplog: Any) -> None:
     agent = Agent()
     server = serve(agent, account_sid=ACCOUNT)
