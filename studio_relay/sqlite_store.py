@@ -6,6 +6,7 @@ What a store promises is told in `store`; which URL leads here, too.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import queue
 import sqlite3
@@ -18,6 +19,8 @@ from typing import Any
 
 from studio_relay.errors import StoreError
 from studio_relay.store import PURGE_EVERY_SECONDS, Clock, dumped, expiry, loaded
+
+log = logging.getLogger(__name__)
 
 _APPLICATION_ID = 0x53524C59
 _SCHEMA = 1
@@ -56,6 +59,7 @@ class SqliteStore:
 
     One thread owns the connection; whatever was asked for meanwhile is done in one transaction. A commit is safe
     against a crash of the process; a power cut may lose the last ones (WAL, `synchronous=NORMAL`).
+    A file that is deleted or replaced meanwhile is noticed, since others would look for our entries in vain.
     """
 
     def __init__(self, path: Path, *, clock: Clock = time.time) -> None:
@@ -65,6 +69,7 @@ class SqliteStore:
         self._closed = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._connection = _opened(path)
+        self._file = _identity(path)
         self._thread = threading.Thread(target=self._run, name="studio-relay-store", daemon=True)
         self._thread.start()
 
@@ -131,6 +136,8 @@ class SqliteStore:
 
     def _serve(self, jobs: Sequence[_Job]) -> None:
         try:
+            if _identity(self._path) != self._file:
+                self._reopen()
             results = self._transact(jobs)
         except Exception as error:  # whatever it is, nobody may wait for ever
             for job in jobs:
@@ -138,6 +145,13 @@ class SqliteStore:
             return
         for job, result in zip(jobs, results, strict=True):
             job.resolve(result)
+
+    def _reopen(self) -> None:
+        """Live calls are put anew as they go on; what else was kept is gone with the file."""
+        connection = _opened(self._path)
+        self._connection.close()
+        self._connection, self._file = connection, _identity(self._path)
+        log.error("session store %s: the file was deleted or replaced; it is opened anew", self._path)
 
     def _transact(self, jobs: Sequence[_Job]) -> list[str | None]:
         writes = any(job.writes for job in jobs)
@@ -171,8 +185,17 @@ def _opened(path: Path) -> sqlite3.Connection:
     except (sqlite3.Error, StoreError) as error:
         if connection is not None:
             connection.close()
-        raise _explained(error, path) if isinstance(error, sqlite3.Error) else error from None
+        raise _explained(error, path) from None
     return connection
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file lies there; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _create_private(path: Path) -> None:
@@ -240,5 +263,7 @@ _FAULTS = {
 
 
 def _explained(error: Exception, path: Path) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return StoreError(f"session store {path}: {_FAULTS.get(primary, f'{type(error).__name__}: {error}')}")

@@ -240,3 +240,49 @@ def test_a_missing_directory(tmp_path: Path) -> None:
 def test_a_directory_in_place_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="expected a file"):
         open_store(f"sqlite:///{tmp_path}")
+
+
+async def test_a_file_that_is_deleted_is_made_anew_so_that_others_find_what_is_put(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "relay.db"
+    async with asyncio.timeout(TIMEOUT):
+        first = SqliteStore(path)
+        await first.put("CA1", {"n": 1}, 100)
+        for file in tmp_path.iterdir():
+            file.unlink()
+        await first.put("CA2", {"n": 2}, 100)
+        assert "the file was deleted or replaced" in caplog.text
+        second = SqliteStore(path)
+        assert (await second.get("CA1"), await second.get("CA2")) == (None, {"n": 2})
+        await second.put("CA3", {"n": 3}, 100)
+        assert await first.get("CA3") == {"n": 3}
+        await first.close()
+        await second.close()
+    assert len(caplog.records) == 1
+
+
+async def test_a_folder_that_is_gone_is_told_until_it_is_back(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    async with asyncio.timeout(TIMEOUT):
+        store = SqliteStore(folder / "relay.db")
+        folder.rename(tmp_path / "elsewhere")
+        with pytest.raises(StoreError, match=r"the directory .* does not exist"):
+            await store.put("CA1", {"n": 1}, 100)
+        folder.mkdir()
+        await store.put("CA1", {"n": 1}, 100)
+        assert await store.get("CA1") == {"n": 1}
+        await store.close()
+
+
+async def test_a_file_replaced_by_another_kind_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    async with asyncio.timeout(TIMEOUT):
+        store = SqliteStore(path)
+        for file in tmp_path.iterdir():
+            file.unlink()
+        path.write_bytes(b"words of somebody else" * 100)
+        with pytest.raises(StoreError, match="expected an sqlite database, found another kind of file"):
+            await store.get("CA1")
+        await store.close()

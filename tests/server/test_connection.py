@@ -286,7 +286,7 @@ async def test_a_session_that_cannot_begin_leaves_nobody_on_a_silent_line(
     serve: Any, setup_frame: Any, caplog: Any
 ) -> None:
     class Broken(Agent):
-        class parameters_model:  # noqa: N801
+        class parameters_model:
             model_validate = None
 
     server = serve(Broken())
