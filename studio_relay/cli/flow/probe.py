@@ -186,6 +186,7 @@ def _print_json(found: Facts, difference: str, target: Path) -> None:
 
 _NAMES = {
     "all": "names every fault",
+    "some": "names some faults at a time",
     "first": "names one fault at a time",
     "none": "says no more than yes or no",
     "undetermined": "was not seen to name several faults",

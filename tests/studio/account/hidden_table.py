@@ -40,7 +40,7 @@ class Temper:
     """How a validator is: does it refuse unknown names, how much does it say, in which words, in which order."""
 
     unknown: Literal["refused", "ignored"] = "refused"
-    says: Literal["all", "first", "nothing"] = "all"
+    says: Literal["all", "ten", "first", "nothing"] = "all"
     words: Literal["java", "python", "ajv", "blunt", "house"] = "java"
     shuffled: bool = True
     unknown_events: Literal["refused", "ignored"] = "refused"
@@ -64,7 +64,7 @@ class Validator:
             return None
         if self.temper.shuffled:
             self.chance.shuffle(faults)
-        told = {"all": len(faults), "first": 1, "nothing": 0}[self.temper.says]
+        told = {"all": len(faults), "ten": 10, "first": 1, "nothing": 0}[self.temper.says]
         return [WORDS[self.temper.words](fault) for fault in faults[:told]]
 
     def body(self, definition: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:

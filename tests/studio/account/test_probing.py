@@ -90,6 +90,14 @@ def test_where_the_first_fault_is_named_a_plausible_table_is_recovered_whole(
     assert_whole(validator, solve(asking(validator)))
 
 
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("unknown", UNKNOWN)
+def test_where_ten_faults_are_named_a_plausible_table_is_recovered_whole(unknown: str, words: str, seed: int) -> None:
+    validator = validator_of(plausible_table, seed, unknown=unknown, words=words, says="ten")
+    assert_whole(validator, solve(asking(validator)))
+
+
 @pytest.mark.parametrize("seed", range(16))
 @pytest.mark.parametrize("unknown", UNKNOWN)
 def test_where_a_place_without_a_reason_is_named_a_modest_table_is_recovered_whole(unknown: str, seed: int) -> None:
@@ -108,7 +116,7 @@ def test_where_nothing_but_yes_or_no_is_said_a_modest_table_is_recovered_whole(u
 @given(
     seed=st.integers(0, 10**6),
     unknown=st.sampled_from(UNKNOWN),
-    says=st.sampled_from(["all", "first", "nothing"]),
+    says=st.sampled_from(["all", "ten", "first", "nothing"]),
     words=st.sampled_from(WORDS),
 )
 def test_nothing_wrong_is_ever_stated_and_what_is_open_is_named(seed: int, unknown: str, says: str, words: str) -> None:
@@ -168,6 +176,13 @@ def test_how_the_validator_speaks_is_part_of_the_facts() -> None:
     assert (said.names, said.unknown_properties, said.unknown_events) == ("all", "ignored", "refused")
     mute = solve(asking(Validator(documented(), Temper(says="nothing", unknown_events="ignored"))))
     assert (mute.names, mute.unknown_properties, mute.unknown_events, mute.events) == ("none", "refused", "ignored", ())
+
+
+@pytest.mark.parametrize("says", ["ten", "first"])
+def test_one_and_true_are_two_values(says: str) -> None:
+    """That 1 was refused says nothing about a boolean."""
+    validator = Validator(documented(language=Row("boolean")), Temper(unknown="ignored", says=says, words="blunt"))  # type: ignore[arg-type]
+    assert solve(asking(validator)).properties["language"].json == "boolean"
 
 
 def test_whether_the_url_may_be_liquid_is_asked() -> None:

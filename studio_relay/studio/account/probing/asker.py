@@ -8,7 +8,7 @@ of them, a no is searched for one refused question by halving.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from studio_relay.studio.account.probing.questions import PREFIX, Question, defi
 from studio_relay.studio.account.probing.words import Complaint, Verdict, names, place, widget
 
 Ask = Callable[[Mapping[str, Any]], Verdict]
-Names = Literal["undetermined", "all", "first", "none"]
+Names = Literal["undetermined", "all", "some", "first", "none"]
 
 MOST_QUESTIONS = 250
 """Widgets in one definition; Twilio's published schema ends at 1,000 states."""
@@ -35,7 +35,7 @@ Answers = dict[Question, Answer]
 
 
 class Asker:
-    """Sends at most `most` requests. `names` is which faults the validator names: all, the first, or none."""
+    """Sends at most `most` requests. `names` is which faults the validator names."""
 
     def __init__(self, ask: Ask, *, most: int, progress: Callable[[int, int], None] | None = None) -> None:
         self._ask = ask
@@ -45,6 +45,7 @@ class Asker:
         self.names: Names = "undetermined"
         self.reserve = 0
         """Requests that are kept for later."""
+        self._passed_over: set[Question] = set()
 
     @property
     def left(self) -> int:
@@ -72,7 +73,7 @@ class Asker:
             return dict.fromkeys(group, Answer(accepted=True))
         blamed = _blamed(verdict, group)
         if blamed:
-            self._notice(len(blamed), len(group))
+            self._notice(blamed, group)
             return {question: Answer(accepted=False, complaints=tuple(said)) for question, said in blamed.items()}
         if len(group) == 1:
             return {group[0]: Answer(accepted=False, complaints=verdict.complaints)}
@@ -87,11 +88,15 @@ class Asker:
             self._progress(self.asked, self.most)
         return verdict
 
-    def _notice(self, blamed: int, asked: int) -> None:
-        if blamed > 1:
+    def _notice(self, blamed: Collection[Question], group: Sequence[Question]) -> None:
+        """What this refusal says about refusals: one for a question that an earlier one passed over was left out."""
+        if self._passed_over & set(blamed) and self.names == "all":
+            self.names = "some"
+        elif len(blamed) > 1 and self.names != "some":
             self.names = "all"
-        elif self.names == "undetermined" and asked > 1:
+        elif self.names == "undetermined" and len(group) > 1:
             self.names = "first"
+        self._passed_over = set(group) - set(blamed)
 
     def _one_refused(self, group: Sequence[Question], *, known_to_fail: bool = False) -> Answers:
         """Ask for the group; if it is refused, find one refused question in it."""

@@ -17,6 +17,7 @@ from studio_relay.studio.account.probing.candidates import (
     Alternative,
     Candidate,
     candidates,
+    is_among,
     json_type,
 )
 from studio_relay.studio.account.probing.inquiry import Inquiry
@@ -155,12 +156,7 @@ def _better(complaint: Complaint, tried: Sequence[Any]) -> Any:
     wanted = expected_type(complaint.message, json_type(tried[-1]).replace("pairs", "array")) if tried else None
     everything = () if says_unknown(complaint.message) else Candidate(name="", likely=1, say=("true",)).values()
     fitting = [value for value in everything if wanted is None or _fits(value, wanted)]
-    return next((value for value in (*options, *fitting) if not _among(value, tried)), None)
-
-
-def _among(value: Any, values: Sequence[Any]) -> bool:
-    """Whether it is one of the values; True and 1 are two."""
-    return any(value == one and json_type(value) == json_type(one) for one in values)
+    return next((value for value in (*options, *fitting) if not is_among(value, tried)), None)
 
 
 def _fits(value: Any, wanted: str) -> bool:
@@ -170,7 +166,7 @@ def _fits(value: Any, wanted: str) -> bool:
 def _untried(name: str, tried: Sequence[Any]) -> Any:
     known = candidates().keys.get(name) or Candidate(name=name, likely=0.5)
     values = [one.value for one in known.alternatives()]
-    return next((value for value in values if not _among(value, tried)), values[0])
+    return next((value for value in values if not is_among(value, tried)), values[0])
 
 
 # ---------------------------------------------------------------------------------- where a refusal says just no

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -27,7 +27,7 @@ _WEIGHTS: Mapping[Kind, Mapping[str, float]] = {
     "text": {"string": 0.91, "integer": 0.02, "boolean": 0.02, "pairs": 0.02, "object": 0.015, "number": 0.015},
     "choice": {"string": 0.86, "boolean": 0.09, "integer": 0.01, "pairs": 0.01, "object": 0.01},
     "flag": {"string": 0.47, "boolean": 0.49, "integer": 0.01, "pairs": 0.01, "object": 0.01},
-    "number": {"string": 0.42, "integer": 0.42, "number": 0.12, "boolean": 0.02, "pairs": 0.01},
+    "number": {"string": 0.42, "integer": 0.42, "number": 0.12, "boolean": 0.02, "pairs": 0.01, "object": 0.01},
     "pairs": {"pairs": 0.88, "object": 0.05, "array": 0.03, "string": 0.03},
 }
 _LATER_VALUES = 0.2
@@ -95,6 +95,11 @@ def json_type(value: Any) -> str:
         return "pairs" if value and isinstance(value[0], dict) else "array"
     kinds = {bool: "boolean", int: "integer", float: "number", str: "string", dict: "object", type(None): "null"}
     return kinds[type(value)]
+
+
+def is_among(value: Any, values: Iterable[Any]) -> bool:
+    """Whether it is one of the values; True and 1 are two."""
+    return any(value == one and json_type(value) == json_type(one) for one in values)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from studio_relay.studio.account.probing.candidates import CONTROL_EVENT, FREE_TEXT, REMOTE, candidates, json_type
 from studio_relay.studio.account.probing.inquiry import Finding, Inquiry
@@ -76,7 +75,7 @@ def find_shapes(inquiry: Inquiry) -> None:
     for name, finding in list(inquiry.findings.items()):
         kinds = {json_type(value) for value in finding.accepted} if finding.exists else set()
         for kind, (value, likely) in shapes.items():
-            if kind in kinds and not _was_asked(finding, value):
+            if kind in kinds and not finding.was_asked(value):
                 questions.append(inquiry.question(name, value, likely))
     inquiry.settle(questions)
 
@@ -98,11 +97,6 @@ def _text_questions(inquiry: Inquiry) -> Iterator[Question]:
             yield inquiry.question(name, FREE_TEXT, 0.5 if finding.candidate.kind == "choice" else 0.95)
 
 
-def _was_asked(finding: Finding, value: Any) -> bool:
-    asked = [*finding.accepted, *(refusal.value for refusal in finding.refused)]
-    return any(value == one and json_type(value) == json_type(one) for one in asked)
-
-
 def _is_choice(finding: Finding) -> bool:
     """Whether some text is accepted and free text is not."""
     refused = [refusal.value for refusal in finding.refused]
@@ -111,5 +105,5 @@ def _is_choice(finding: Finding) -> bool:
 
 def _choice_questions(inquiry: Inquiry, finding: Finding) -> Iterator[Question]:
     for value in dict.fromkeys((*finding.listed, *finding.candidate.say)):
-        if not _was_asked(finding, value):
+        if not finding.was_asked(value):
             yield inquiry.question(finding.candidate.name, value, 0.9 if value in finding.listed else 0.55)

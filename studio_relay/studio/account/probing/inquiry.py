@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studio_relay.studio.account.probing.asker import Answer, Answers, Asker
-from studio_relay.studio.account.probing.candidates import Candidate, candidates, json_type
+from studio_relay.studio.account.probing.candidates import Candidate, candidates, is_among, json_type
 from studio_relay.studio.account.probing.questions import Question
 from studio_relay.studio.account.probing.words import Complaint, expected_type, form, listed
 
@@ -32,6 +32,10 @@ class Finding:
     accepted: list[Any] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     required: bool | None = None
+
+    def was_asked(self, value: Any) -> bool:
+        """Whether the answer for this value is known."""
+        return is_among(value, [*self.accepted, *(refusal.value for refusal in self.refused)])
 
     @property
     def listed(self) -> tuple[str, ...]:

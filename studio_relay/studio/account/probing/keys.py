@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from studio_relay.studio.account.probing.asker import Answer, likely_group
+from studio_relay.studio.account.probing.asker import Answer, Answers, likely_group
 from studio_relay.studio.account.probing.candidates import (
     CONTROL,
     IMPOSSIBLE,
@@ -13,7 +13,6 @@ from studio_relay.studio.account.probing.candidates import (
     Alternative,
     Candidate,
     candidates,
-    json_type,
 )
 from studio_relay.studio.account.probing.inquiry import Finding, Inquiry
 from studio_relay.studio.account.probing.questions import Question
@@ -43,7 +42,7 @@ def find_keys(inquiry: Inquiry) -> None:
         _find_named(inquiry, candidates().keys.values())
     if asker.names == "all":
         _ask_every_value(inquiry)
-    else:
+    if asker.names != "all":
         ask_types(inquiry, at_least=WORTH_ASKING)
     asker.reserve = 0
 
@@ -119,7 +118,7 @@ class _Beliefs:
         gone = sum(not one.exists and bool(one.refused or one.accepted or one.exists is False) for one in maybe)
         flags = [one for one in inquiry.findings.values() if one.candidate.kind == "flag" and one.exists]
         texts = sum(any(isinstance(value, str) for value in one.accepted) for one in flags)
-        booleans = sum(True in one.accepted for one in flags)
+        booleans = sum(any(value is True for value in one.accepted) for one in flags)
         return cls(
             rate=(_USUAL_RATE * 6 + there) / (6 + there + gone),
             flags_as_text=(texts + 0.7) / (texts + booleans + 1.4),
@@ -147,10 +146,9 @@ class _Line:
     """Whether a refusal's words said which alternative it would be."""
 
     def __post_init__(self) -> None:
-        refused = [refusal.value for refusal in self.finding.refused]
         options = self.finding.candidate.alternatives()
-        self.tried = [one for one in options if one.value in refused]
-        self.rest = [one for one in options if one.value not in refused]
+        self.tried = [one for one in options if self.finding.was_asked(one.value)]
+        self.rest = [one for one in options if not self.finding.was_asked(one.value)]
 
     def question(self, inquiry: Inquiry, beliefs: _Beliefs) -> Question:
         """Is the likeliest alternative accepted?"""
@@ -226,7 +224,7 @@ def _find_named(inquiry: Inquiry, keys: Iterable[Candidate]) -> None:
     """Where every fault is named, and unknown properties in words of their own: those words tell which exist."""
     control = inquiry.question(CONTROL, IMPOSSIBLE)
     questions = [inquiry.question(one.name, IMPOSSIBLE) for one in keys]
-    answers = inquiry.asker.settle([control, *questions])
+    answers = _settle_while_all_are_named(inquiry, [control, *questions])
     said = answers.pop(control, Answer(accepted=True)).complaints
     inquiry.unknown_forms |= {form(one, CONTROL) for one in said}
     inquiry.record(answers)
@@ -247,8 +245,21 @@ def _ask_values_of(inquiry: Inquiry, keys: Sequence[str]) -> None:
     maybe = [name for name in keys if inquiry.finding(name).exists is not False and name != CONTROL]
     if inquiry.ignores_unknown:
         maybe = [name for name in maybe if inquiry.finding(name).exists]
-    inquiry.settle([q for name in maybe for q in _values(inquiry, name, _worth_asking(inquiry.finding(name)))])
-    inquiry.settle([q for name in maybe for q in _values(inquiry, name, inquiry.finding(name).listed)])
+    asked = [q for name in maybe for q in _values(inquiry, name, _worth_asking(inquiry.finding(name)))]
+    inquiry.record(_settle_while_all_are_named(inquiry, asked))
+    listed = [q for name in maybe for q in _values(inquiry, name, inquiry.finding(name).listed)]
+    inquiry.record(_settle_while_all_are_named(inquiry, listed))
+
+
+def _settle_while_all_are_named(inquiry: Inquiry, questions: Sequence[Question]) -> Answers:
+    """The answers, or some of them where it turns out that a refusal does not name every fault."""
+    answers: Answers = {}
+    while pending := [question for question in questions if question not in answers]:
+        found = inquiry.asker.step(pending) if inquiry.asker.names == "all" else {}
+        if not found:
+            break
+        answers |= found
+    return answers
 
 
 def _worth_asking(finding: Finding) -> Iterable[object]:
@@ -260,9 +271,7 @@ def _worth_asking(finding: Finding) -> Iterable[object]:
 
 def _values(inquiry: Inquiry, name: str, values: Iterable[object]) -> list[Question]:
     finding = inquiry.finding(name)
-    asked = [*finding.accepted, *(refusal.value for refusal in finding.refused)]
-    known = {(json_type(value), repr(value)) for value in asked}
-    return [inquiry.question(name, value) for value in values if (json_type(value), repr(value)) not in known]
+    return [inquiry.question(name, value) for value in values if not finding.was_asked(value)]
 
 
 def _named_in_words(inquiry: Inquiry) -> list[str]:

@@ -27,10 +27,10 @@ class Question:
 
 
 def definition(questions: Sequence[Question]) -> dict[str, Any]:
-    """The flow that asks all of them; Studio does not mind widgets that nothing leads to."""
+    """The flow that asks all of them; Studio does not mind widgets that nothing leads to, or without a place."""
     states = [_state(f"{PREFIX}{number}", question) for number, question in enumerate(questions)]
     start = {"event": "incomingCall", **({"next": states[0]["name"]} if states else {})}
-    trigger = {"name": "Trigger", "type": "trigger", "transitions": [start], "properties": _offset(0)}
+    trigger = {"name": "Trigger", "type": "trigger", "transitions": [start], "properties": {}}
     return {
         "description": "A question to the validator; it is never saved.",
         "states": [trigger, *states],
@@ -40,14 +40,5 @@ def definition(questions: Sequence[Question]) -> dict[str, Any]:
 
 
 def _state(name: str, question: Question) -> dict[str, Any]:
-    number = int(name.removeprefix(PREFIX)) + 1
-    return {
-        "name": name,
-        "type": WIDGET_TYPE,
-        "transitions": [{"event": event} for event in question.events],
-        "properties": {**_offset(number), **question.properties},
-    }
-
-
-def _offset(number: int) -> dict[str, Any]:
-    return {"offset": {"x": number % 20 * 320, "y": number // 20 * 240}}
+    transitions = [{"event": event} for event in question.events]
+    return {"name": name, "type": WIDGET_TYPE, "transitions": transitions, "properties": dict(question.properties)}
