@@ -242,6 +242,11 @@ def test_a_directory_in_place_of_a_file(tmp_path: Path) -> None:
         open_store(f"sqlite:///{tmp_path}")
 
 
+def empty(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+
+
 async def test_a_file_that_is_deleted_is_made_anew_so_that_others_find_what_is_put(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -249,8 +254,7 @@ async def test_a_file_that_is_deleted_is_made_anew_so_that_others_find_what_is_p
     async with asyncio.timeout(TIMEOUT):
         first = SqliteStore(path)
         await first.put("CA1", {"n": 1}, 100)
-        for file in tmp_path.iterdir():
-            file.unlink()
+        empty(tmp_path)
         await first.put("CA2", {"n": 2}, 100)
         assert "the file was deleted or replaced" in caplog.text
         second = SqliteStore(path)
@@ -280,8 +284,7 @@ async def test_a_file_replaced_by_another_kind_is_told(tmp_path: Path) -> None:
     path = tmp_path / "relay.db"
     async with asyncio.timeout(TIMEOUT):
         store = SqliteStore(path)
-        for file in tmp_path.iterdir():
-            file.unlink()
+        empty(tmp_path)
         path.write_bytes(b"words of somebody else" * 100)
         with pytest.raises(StoreError, match="expected an sqlite database, found another kind of file"):
             await store.get("CA1")

@@ -6,7 +6,8 @@ import asyncio
 import logging
 from typing import Any
 
-from quart import Quart, Response, websocket
+from quart import Quart, Response, has_websocket_context, request, websocket
+from werkzeug.exceptions import HTTPException
 
 from studio_relay.dispatch import Dispatcher
 from studio_relay.errors import PluginError, RelayError, SignatureError
@@ -21,6 +22,7 @@ from studio_relay.server.scraping import add_metrics_route, observer_for
 from studio_relay.server.signature import SignedRequest, check_upgrade
 from studio_relay.server.tickets import Tickets
 from studio_relay.server.voice import add_voice_routes
+from studio_relay.server.webhook import MAX_BODY_BYTES
 from studio_relay.server.websocket import SCOPE_KEY, RelayConnection, Socket
 from studio_relay.settings import Settings, load_settings
 from studio_relay.store import SessionStore, open_store
@@ -192,6 +194,11 @@ def _add_routes(app: Quart, relay: Relay) -> None:
             "calls": len(relay.registry),
         }, 200 if relay.ready else 503
 
+    async def stray(error: HTTPException) -> HTTPException:
+        _tell_of_stray(relay, error)
+        return error
+
+    app.register_error_handler(HTTPException, stray)
     app.add_websocket("/relay", "relay", serve)
     app.add_websocket("/relay/<agent>", "relay_agent", serve)
     app.add_url_rule("/health", "health", health)
@@ -220,6 +227,27 @@ async def serve_socket(relay: Relay, agent_name: str | None) -> Response | None:
     return None
 
 
+def _tell_of_stray(relay: Relay, error: HTTPException) -> None:
+    """An upgrade, or a request that was probably meant for us, met no route: a caller hears it, so somebody is told.
+
+    What the rest of the Internet looks for on every server is not worth a line.
+    """
+    is_upgrade, status = has_websocket_context(), error.code or 500
+    asked: Any = websocket if is_upgrade else request
+    if is_upgrade or asked.path.startswith(_OUR_PATHS):
+        relay.observer.refused(status, "route")
+        what = "upgrade" if is_upgrade else asked.method
+        reason = _STRAY_REASONS.get(status, "it cannot be read")
+        log.warning("%s of %s refused with %d: %s", what, ascii(asked.path[:200]), status, reason)
+
+
+_OUR_PATHS = ("/relay", "/voice", "/connect-action")
+_STRAY_REASONS = {
+    400: "an upgrade is for /relay, and /relay takes nothing else",
+    404: "there are /relay, /voice and /connect-action, each also with /AGENT behind it, none with a slash at the end",
+    405: "expected GET or POST",
+    413: f"the body is larger than {MAX_BODY_BYTES} bytes",
+}
 _REFUSALS = {403: "signature", 404: "agent", 503: "full"}
 _PUBLIC_REASONS = {
     403: "This request is not signed as it must be; the server's log says why.",

@@ -151,16 +151,21 @@ def _json_pairs(body: bytes) -> list[tuple[str, str]]:
     """The members of a JSON object, at its top; values that are no text become JSON text, null becomes a blank."""
     try:
         pairs = json.loads(body, object_pairs_hook=_Pairs)
+        if isinstance(pairs, _Pairs):
+            return [(_unicode(name), _unicode(_as_text(value))) for name, value in pairs]
     except (ValueError, RecursionError):
-        pairs = None
-    if not isinstance(pairs, _Pairs):
-        log.warning("the webhook cannot be read: expected a form, or a JSON object")
-        return []
-    return [(name, _as_text(value)) for name, value in pairs]
+        pass
+    log.warning("the webhook cannot be read: expected a form, or a JSON object")
+    return []
 
 
 class _Pairs(list[tuple[str, Any]]):
     """The members of a JSON object, doubled ones too."""
+
+
+def _unicode(text: str) -> str:
+    """JSON may name half a character (a lone surrogate), which no URL and no file can hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _as_text(value: Any) -> str:

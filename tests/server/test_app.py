@@ -60,10 +60,14 @@ async def test_an_unknown_agent_is_404_before_accept(serve: Any, caplog: Any) ->
     assert "echo" not in socket.body
 
 
-@pytest.mark.parametrize("path", ["/", "/relay/a/b", "/voice/x/y", "/relayx"])
-async def test_an_unknown_path_is_refused(serve: Any, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/", 404), ("/relay/", 404), ("/relay/a/b", 404), ("/voice/x/y", 404), ("/relayx", 404), ("/voice", 400)],
+)
+async def test_an_upgrade_to_no_relay_is_refused_and_told(serve: Any, path: str, status: int, caplog: Any) -> None:
     socket = await serve(Echo()).connect(path)
-    assert (socket.accepted, socket.refused) == (False, 404)
+    assert (socket.accepted, socket.refused) == (False, status)
+    assert f"upgrade of '{path}' refused with {status}: " in warned(caplog)
 
 
 async def test_the_custom_parameter_chooses_where_that_is_allowed(serve: Any, setup_frame: Any, caplog: Any) -> None:

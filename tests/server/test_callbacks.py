@@ -114,6 +114,19 @@ async def test_a_json_body_may_hold_what_is_no_text(web: Any) -> None:
     assert said(reply.home)["HandoffData"] == '{"reasonCode":"person"}'
 
 
+async def test_half_a_character_costs_nobody_the_way_home(web: Any, tmp_path: Any) -> None:
+    body = {
+        "AccountSid": ACCOUNT,
+        "CallSid": "CA1",
+        "SessionStatus": "ended",
+        "HandoffData": "\ud800 words",
+        "\udfff": "x",
+    }
+    server = web(Agent(), record_dir=tmp_path)
+    reply = await server.json(f"/connect-action?{WITH_HOME}", json.dumps(body).encode())
+    assert (reply.outcome, said(reply.home)["HandoffData"]) == ("home", "? words")
+
+
 # --- failed -----------------------------------------------------------------------------------------------
 
 

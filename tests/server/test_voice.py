@@ -235,13 +235,30 @@ async def test_without_a_public_url_the_address_that_was_asked_is_named(web: Any
     assert reply.action == "http://localhost:8080/connect-action/echo?tier=gold"
 
 
-async def test_a_body_beyond_all_measure_is_413(web: Any) -> None:
+async def test_a_body_beyond_all_measure_is_413(web: Any, caplog: Any) -> None:
     assert (await web(Agent()).post("/voice", Note="x" * 300_000)).status == 413
+    assert "POST of '/voice' refused with 413: the body is larger than" in caplog.text
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-async def test_other_methods_are_405(web: Any, method: str) -> None:
+async def test_other_methods_are_405(web: Any, method: str, caplog: Any) -> None:
     assert (await web(Agent()).raw(method, "https://relay.example.com/voice")).status == 405
+    assert f"{method} of '/voice' refused with 405: expected GET or POST" in caplog.text
+
+
+async def test_a_path_that_was_probably_meant_for_us_is_named_no_other(web: Any, caplog: Any) -> None:
+    server = web(Agent())
+    for path in ("/voice/", "/connect-action/a/b", "/relays"):
+        caplog.clear()
+        assert (await server.get(path)).status == 404
+        assert f"GET of '{path}' refused with 404: there are /relay, /voice" in caplog.text
+        assert "+1555" not in caplog.text
+    caplog.clear()
+    assert (await server.get("/wp-login.php")).status == 404
+    assert (await server.get("/relay")).status == 400
+    assert [record.getMessage() for record in caplog.records] == [
+        "GET of '/relay' refused with 400: an upgrade is for /relay, and /relay takes nothing else"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -278,6 +295,13 @@ async def test_a_call_without_an_id_gets_no_ticket(web: Any, call_sid: str, capl
 async def test_bodies_that_say_nothing_are_answered(web: Any, body: bytes) -> None:
     reply = await web(Agent(), account_sid=None).json("/voice", body)
     assert (reply.outcome, "ticket" in reply.parameters) == ("connect", False)
+
+
+async def test_a_json_body_of_any_depth_is_answered(web: Any) -> None:
+    server = web(Agent())
+    for depth in range(50, 1_050, 50):
+        reply = await server.json("/voice", b'{"Deep":' + b"[" * depth + b"]" * depth + b"}")
+        assert (reply.status, reply.outcome) == (200, "connect")
 
 
 @given(pairs=st.lists(st.tuples(st.text(max_size=20), st.text(max_size=40)), max_size=8))
