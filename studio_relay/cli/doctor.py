@@ -96,8 +96,11 @@ def _check_url(url: str | None) -> None:
         return
     try:
         parts = urlsplit(url)
-        right = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and parts.port != 0
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        more = parts.query or parts.fragment or parts.username is not None or parts.password is not None
     except ValueError:
-        right = False
+        right, more = False, ""
+    if more:
+        raise NotDone("--url: expected http(s)://host[:port][/prefix], found more: leave user, query and fragment out")
     if not right:
         raise NotDone(f"--url: expected http(s)://host[:port][/prefix], found {url[:100]!r}")

@@ -48,11 +48,26 @@ def test_a_setting_that_stops_the_start_is_a_finding(run: Callable[..., Any], mo
 
 
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("url", ["relay.example.com", "wss://relay.example.com", "http://[", "http://h?x=1", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "relay.example.com",
+        "wss://relay.example.com",
+        "http://[",
+        "http://h?x=1",
+        "http://",
+        "http://h/#x",
+        "http://user:hunter2@h",
+        "http://:hunter2@h",
+        "http://hunter2@h",
+        "http://h:0",
+    ],
+)
 def test_a_url_that_is_none(run: Callable[..., Any], url: str) -> None:
     done = run("doctor", "--url", url)
     assert done.exit_code == 2
     assert "--url: expected http(s)://host" in done.stderr
+    assert "hunter2" not in done.output
 
 
 @pytest.mark.usefixtures("installed")

@@ -15,7 +15,7 @@ import respx
 from studio_relay import hookimpl
 from studio_relay.plugins import Plugins, assemble, load_plugins, plugin
 from studio_relay.server.app import create_app
-from studio_relay.server.doctor import Finding, examine, here
+from studio_relay.server.doctor import Finding, examine, here, way
 from studio_relay.server.doctor.account import look_at_account
 from studio_relay.server.doctor.here import look_here
 from studio_relay.server.doctor.way import look_at_way
@@ -230,6 +230,58 @@ async def test_what_stands_before_the_relay(respx_mock: respx.MockRouter, respon
     assert "proxy, the tunnel or the name" in second.what
 
 
+async def endless(writer: asyncio.StreamWriter, piece: bytes, pause: float) -> None:
+    """An answer that never ends, until nobody reads it any more."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+    try:
+        while True:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+    except ConnectionError:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("answer", "scheme", "words"),
+    [
+        (b"", "http", "no answer within"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "http", "no web server, or wants TLS (RemoteProtocolError)"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", "http", "no web server"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "https", "does not speak TLS"),
+        (b"drip", "http", "no answer within"),
+        (b"flood", "http", "it is not this server"),
+    ],
+)
+async def test_whatever_answers_there_is_met_in_time(
+    answer: bytes, scheme: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(way, "_SECONDS", 0.5)
+    done = asyncio.Event()
+    talks: list[asyncio.Task[Any] | None] = []
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.current_task())
+        await reader.read(1)
+        if answer in (b"drip", b"flood"):
+            await endless(writer, *((b"{", 0.05) if answer == b"drip" else (b"x" * 50_000, 0)))
+        elif answer:
+            writer.write(answer)
+        else:
+            await done.wait()
+        writer.close()
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as stranger:
+        base = f"{scheme}://127.0.0.1:{stranger.sockets[0].getsockname()[1]}"
+        [finding, *_] = of(await gather(look_at_way(settings(port=1), base)), "reach")
+        done.set()
+        async with asyncio.timeout(SECONDS):
+            await asyncio.gather(*filter(None, talks))
+    assert finding.level == "fail"
+    assert words in finding.what
+    assert finding.advice
+
+
 @pytest.mark.parametrize(
     ("answer", "level", "words"),
     [
@@ -238,6 +290,7 @@ async def test_what_stands_before_the_relay(respx_mock: respx.MockRouter, respon
         ("404 Not Found", "fail", "there is no /relay"),
         ("503 Service Unavailable", "warn", "draining or full"),
         ("502 Bad Gateway", "fail", "answered 502"),
+        ("500 Internal Server Error", "fail", "answered 500"),
         ("302 Found\r\nLocation: wss://elsewhere.example/", "fail", "redirected"),
     ],
 )
@@ -315,6 +368,7 @@ async def test_a_number_that_leads_here(account: Callable[..., None]) -> None:
         ("https://relay.example.com/voice", {}, "fail", "calls https://relay.example.com/voice"),
         ("http://relay.example.com/pre/voice", {}, "fail", "calls http://"),
         (f"{PUBLIC}/relay", {}, "fail", "calls"),
+        (f"{PUBLIC}/voice/", {}, "fail", "calls"),
         (f"{PUBLIC}/voice/front-desk?return=x", {}, "warn", "nothing to fall back on"),
         (f"{PUBLIC}/voice", {"voice_application_sid": "AP1"}, "fail", "wins"),
         ("https://[", {}, "warn", "none of the account's 1 numbers"),
@@ -339,6 +393,7 @@ async def test_a_number_that_is_wired_wrongly(
         ("ws://relay.example.com/pre/relay", "fail"),
         ("wss://relay.example.com/relay", "fail"),
         ("wss://relay.example.com/pre/relay2", "fail"),
+        ("wss://relay.example.com/pre/relay/", "fail"),
     ],
 )
 async def test_a_flow_that_a_number_leads_to(account: Callable[..., None], url: str, level: str) -> None:

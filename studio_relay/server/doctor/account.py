@@ -137,7 +137,7 @@ def _number(number: Mapping[str, Any], target: str, public_url: str) -> Iterator
         return
     wanted = f"{public_url}/voice"
     bare = target.partition("?")[0]
-    if bare != wanted and not bare.startswith(f"{wanted}/"):
+    if not _leads_to(bare, wanted):
         yield fail("numbers", f"{_name(number)} calls {bare[:200]}", f"set its voice URL to {wanted}")
     elif number.get("voice_application_sid") or number.get("trunk_sid"):
         yield fail(
@@ -165,10 +165,15 @@ async def _flow(account: _Account, flow: str, callers: list[str], public_url: st
 def _flow_url(flow: str, numbers: int, url: str, public_url: str) -> Finding:
     relay, voice = f"wss{public_url.removeprefix('https')}/relay", f"{public_url}/voice"
     bare = url.partition("?")[0]
-    if bare in (relay, voice) or bare.startswith((f"{relay}/", f"{voice}/")):
+    if _leads_to(bare, relay) or _leads_to(bare, voice):
         return ok("flows", f"{flow}, on {numbers} number(s), names {bare}")
     wanted = relay if "relay" in bare else voice
     return fail("flows", f"{flow} names {bare[:200]}", f"write {wanted} there; it must be the same to the letter")
+
+
+def _leads_to(url: str, route: str) -> bool:
+    """Whether `url` is one of our routes, or that with an agent's name behind it; a slash alone is neither."""
+    return url == route or re.fullmatch(re.escape(route) + "/[^/]+", url) is not None
 
 
 def _host(url: str) -> str:

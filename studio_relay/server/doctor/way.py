@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _SECONDS = 10.0
 _SKEW_SECONDS = 5.0
 _SWITCHING = 101
+_MOST_BYTES = 100_000  # of a body; ours are far smaller
 _EVERYWHERE = ("0.0.0.0", "::")  # compared with, not bound to
 _ON_THE_WAY = ("via", "cf-ray", "x-served-by", "x-amz-cf-id", "ngrok-agent-ips", "fly-request-id")
 
@@ -95,11 +97,14 @@ async def fetch(url: str, form: Mapping[str, str] | None = None, headers: Mappin
 
     method = "GET" if form is None else "POST"
     try:
-        async with httpx.AsyncClient(timeout=_SECONDS, follow_redirects=False) as client:
-            response = await client.request(method, url, data=form, headers=headers)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        async with (
+            asyncio.timeout(_SECONDS),  # httpx has one between two pieces only
+            httpx.AsyncClient(timeout=_SECONDS, follow_redirects=False) as client,
+            client.stream(method, url, data=form, headers=headers) as response,
+        ):
+            return await _answer_of(response)
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         return Answer(fault=_network_fault(error))
-    return _answer_of(response)
 
 
 async def _own_answer(settings: Settings) -> Finding:
@@ -110,20 +115,34 @@ async def _own_answer(settings: Settings) -> Finding:
     return warn("reach", f"{local}/health does not answer either", "start it: studio-relay serve; or it runs elsewhere")
 
 
-def _answer_of(response: httpx.Response) -> Answer:
-    return Answer(status=response.status_code, headers=dict(response.headers), body=response.text[:10_000])
+async def _answer_of(response: httpx.Response) -> Answer:
+    body = b""
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > _MOST_BYTES:
+            break
+    return Answer(
+        status=response.status_code, headers=dict(response.headers), body=body[:_MOST_BYTES].decode("utf-8", "replace")
+    )
+
+
+_NOT_HTTP = ("RemoteProtocolError", "ReadError", "DecodingError", "InvalidMessage")
 
 
 def _network_fault(error: BaseException) -> str:
     text = f"{error} {error.__cause__ or ''}".lower()
     if "certificate" in text:
         return "its TLS certificate is not valid for that name"
+    if "[ssl" in text:
+        return "what answers there does not speak TLS"
     if "name or service" in text or "nodename" in text or "resolution" in text or "no address" in text:
         return "its name cannot be resolved"
     if "refused" in text or "connect call failed" in text or "all connection attempts" in text:
         return "nothing listens there"
     if "timeout" in type(error).__name__.lower() or "timed out" in text:
         return f"no answer within {_SECONDS:g} s"
+    if type(error).__name__ in _NOT_HTTP:
+        return f"what answers there is no web server, or wants TLS ({type(error).__name__})"
     return f"the connection failed ({type(error).__name__})"
 
 
@@ -159,6 +178,8 @@ def _fault_advice(fault: str) -> str:
         return "Twilio refuses it too: renew it, and serve its whole chain"
     if "resolved" in fault:
         return "check the name in STUDIO_RELAY_PUBLIC_URL and its DNS entry"
+    if "TLS" in fault:
+        return "give the port of the proxy or tunnel that ends TLS, with https://; the relay itself is asked by http://"
     return "is the server running, and do proxy and firewall lead to its port?"
 
 
@@ -271,7 +292,7 @@ def _no_upgrade(answer: Answer) -> Finding:
         return fail(check, "there is no /relay", "is it studio-relay that answers, and is the path prefix right?")
     if answer.status == 503:
         return warn(check, "refused with 503: the server is draining or full", "GET /ready says which; try again")
-    if answer.status in (502, 504):
+    if answer.status >= 500:
         return fail(check, f"answered {answer.status}", _status_advice(answer.status))
     return fail(
         check,
