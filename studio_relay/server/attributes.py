@@ -172,7 +172,7 @@ class Url:
 def _is_url(text: str, schemes: Iterable[str]) -> bool:
     try:
         parts = urlsplit(text)
-        fine = parts.scheme in schemes and bool(parts.hostname) and (parts.port or 1) > 0
+        fine = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
     return fine and re.fullmatch(r"[!-~]+", text) is not None and not re.search(r"[#@\\<>\"]", text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from studio_relay.server import attributes as table
 from studio_relay.server.attributes import Attribute, Refusal
 from studio_relay.server.rules import Finding, check, model_provider, voice_provider
 from studio_relay.server.twiml import Child, RelayTwiml, Value
+from studio_relay.ticket import TICKET
 
 DEFAULTS: Mapping[str, str] = {
     "language": "en-US",
@@ -57,6 +58,10 @@ class Layer:
     def where(self, name: str) -> str:
         """Where this layer's value of an attribute is written, for somebody who has to change it."""
         return self.place.format(name=name, NAME=name.upper())
+
+    def only(self, *names: str) -> Layer:
+        """The same without any other value; `names` are Python names."""
+        return replace(self, values={name: value for name, value in self.values.items() if _python(name) in names})
 
 
 def server_layer(base: str, agent: str | None, query: str = "") -> Layer:
@@ -218,7 +223,7 @@ class _Reading:
                 self._wrong(where, "attributes of <Language> with a code", one, _EXAMPLES["languages"])
                 continue
             language = self._read_language(where, one)
-            if language.get("code") in [other["code"] for other in self.languages]:
+            if language.get("code", "").lower() in [other["code"].lower() for other in self.languages]:
                 self.problems.append(
                     f"{where}.code: rule 9: {language['code']} stands twice; keep one <Language> of it"
                 )
@@ -250,7 +255,9 @@ class _Reading:
     def _add_parameters(self, layer: Layer, place: str, found: Mapping[str, Any]) -> None:
         for name, value in found.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            if not str(name).strip() or table.without_control_characters(f"{name}{text}") != f"{name}{text}":
+            if name == TICKET:
+                self.warnings.append(f"{place}[{name!r}]: left out: that custom parameter is the server's own")
+            elif not str(name).strip() or table.without_control_characters(f"{name}{text}") != f"{name}{text}":
                 self._wrong(f"{place}[{name!r}]", "a name, and text without control characters", value, "tier=gold")
             else:
                 self.parameters[str(name)] = Value(text=text, layer=layer.name)
@@ -287,4 +294,11 @@ def _plain(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return ascii(value)[:80]
+    """What was found, bounded, without a password that a URL may hold."""
+    return re.sub(r"//[^/\s]*@", "//...@", ascii(value))[:80]
+
+
+def _python(name: str) -> str:
+    """The Python name of an attribute of `<ConversationRelay>` in either spelling; other names as they are."""
+    found = table.find(table.RELAY, name)
+    return found.name if found else name

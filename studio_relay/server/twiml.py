@@ -42,8 +42,13 @@ class RelayTwiml:
         return found.text if found else None
 
     def without(self, *names: str) -> RelayTwiml:
-        """The same with these attributes left out."""
-        return replace(self, values={name: value for name, value in self.values.items() if name not in names})
+        """The same with these attributes left out, also where one stands in `extra`."""
+        gone = {table.RELAY[name].xml.lower() for name in names}
+        return replace(
+            self,
+            values={name: value for name, value in self.values.items() if name not in names},
+            extra={xml: value for xml, value in self.extra.items() if xml.lower() not in gone},
+        )
 
     def with_parameter(self, name: str, text: str, *, layer: str) -> RelayTwiml:
         """The same with one custom parameter more, in place of one of that name."""

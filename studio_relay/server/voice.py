@@ -6,6 +6,7 @@ Nobody is left in silence: what we cannot do as asked is done in the nearest way
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from quart import Quart, Response
@@ -85,13 +86,22 @@ def _resolved(relay: Relay, base: str, visit: Visit, agent: str | None) -> Relay
     plugin = relay.desk.choose(relay.plugins.agent(agent) if agent else None, visit.parameters)
     server = server_layer(base, agent, visit.to_query())
     given = {"language": visit.language} if visit.language else {}
+    written = layers(relay.settings.twiml, plugin, given)
     try:
-        twiml = resolve(server, *layers(relay.settings.twiml, plugin, given))
+        twiml = resolve(server, *written)
     except TwimlError as error:
         for problem in str(error).splitlines():
             log.error("Twilio would refuse our TwiML, so the call has the defaults: %s", problem)
-        twiml = resolve(server, Layer(name="argument", values=given))
+        twiml = _bare(server, written)
     return with_parameters(twiml, visit)
+
+
+def _bare(server: Layer, written: list[Layer]) -> RelayTwiml:
+    """What is left when the whole would be refused: who waits for a greeting in their language still hears it."""
+    try:
+        return resolve(server, *(layer.only("welcome_greeting", "language", "parameters") for layer in written))
+    except TwimlError:
+        return resolve(server, written[-1])
 
 
 def with_parameters(twiml: RelayTwiml, visit: Visit) -> RelayTwiml:
@@ -126,16 +136,15 @@ def _check(relay: Relay) -> None:
         resolve(example, layers(relay.settings.twiml, relay.desk.default_agent)[0])
     except TwimlError as error:
         raise SettingsError(str(error)) from None
-    for plugin in relay.plugins.agents.values():
-        _check_agent(relay, plugin, example)
+    warnings = [warning for plugin in relay.plugins.agents.values() for warning in _check_agent(relay, plugin, example)]
+    for warning in dict.fromkeys(warnings):  # what the environment says, every agent's has
+        log.warning("TwiML: %s", warning)
 
 
-def _check_agent(relay: Relay, plugin: Plugin, example: Layer) -> None:
+def _check_agent(relay: Relay, plugin: Plugin, example: Layer) -> Sequence[str]:
     try:
-        twiml = resolve(example, *layers(relay.settings.twiml, plugin))
+        return resolve(example, *layers(relay.settings.twiml, plugin)).warnings
     except TwimlError as error:
         for problem in str(error).splitlines():
             log.error("Twilio would refuse this, so calls by /voice have the defaults: %s", problem)
-    else:
-        for warning in twiml.warnings:
-            log.warning("TwiML: %s", warning)
+        return ()

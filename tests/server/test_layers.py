@@ -251,6 +251,8 @@ REFUSED: list[tuple[int, str, dict[str, Any], dict[str, Any]]] = [
     (8, "speechTimeout", {"speech_timeout": 600, "speechTimeout": 700}, {"speechTimeout": 700}),
     (8, "hints", {"hints": ""}, {"hints": None}),
     (9, "code", {"languages": [{"code": "es-ES"}, {"code": "es-ES"}]}, {"languages": [{"code": "es-ES"}]}),
+    (9, "code", {"languages": [{"code": "es-ES"}, {"code": "es-es"}]}, {"languages": [{"code": "es-es"}]}),
+    (1, "url", {"url": "wss://relay.example.com:0/relay"}, {"url": "wss://relay.example.com:8443/relay"}),
 ]
 WARNED: list[tuple[int, str, dict[str, Any], dict[str, Any]]] = [
     (4, "eot_threshold", {"eot_threshold": 0.7}, {"eot_threshold": 0.7, "speech_model": "flux"}),
@@ -364,6 +366,22 @@ def test_what_is_not_verified_is_emitted_as_it_is_with_a_warning() -> None:
     assert element(twiml).get("newOne") == "true"
     assert element(twiml).get("voice") == "v"
     assert len(twiml.warnings) == 3
+
+
+def test_a_parameter_that_is_the_servers_own_is_left_out_with_a_warning() -> None:
+    twiml = made(parameters={"ticket": "x", "tier": "gold"})
+    assert list(twiml.parameters) == ["tier"]
+    assert twiml.warnings == ["parameters['ticket']: left out: that custom parameter is the server's own"]
+
+
+def test_a_password_in_a_url_is_not_shown() -> None:
+    assert "hunter2" not in refused(url="wss://user:hunter2@relay.example.com/relay")
+
+
+def test_a_greeting_is_left_out_wherever_it_stands() -> None:
+    twiml = made(extra={"WelcomeGreeting": "Hello", "newOne": "x"}, welcome_greeting="Hi").without("welcome_greeting")
+    assert "welcomegreeting" not in map(str.lower, element(twiml).attrib)
+    assert element(twiml).get("newOne") == "x"
 
 
 def test_an_action_of_ones_own_is_warned_of() -> None:

@@ -150,13 +150,33 @@ async def test_an_agent_that_is_not_there_goes_home_or_gets_words(web: Any, capl
 
 async def test_an_agent_whose_twiml_would_be_refused_answers_with_the_defaults(web: Any, caplog: Any) -> None:
     class Wrong(Plain):
-        relay: ClassVar[dict[str, str]] = {"voise": "x", "language": "es-ES"}
+        relay: ClassVar[dict[str, Any]] = {
+            "voise": "x", "voice": "Lupe", "language": "es-ES", "welcomeGreeting": "Hola", "parameters": {"a": "b"},
+        }  # fmt: skip
 
     server = web(Wrong())
     assert "agent agent: relay['voise']: rule 8: no such attribute; did you mean voice?" in caplog.text
     reply = await server.post("/voice?tier=gold")
-    assert reply.relay.get("language") == "en-US"
-    assert reply.parameters["tier"] == "gold"
+    kept = [reply.relay.get(name) for name in ("language", "welcomeGreeting", "voice")]
+    assert kept == ["es-ES", "Hola", None]
+    assert reply.parameters | {"ticket": ""} == {"a": "b", "tier": "gold", "language": "es-ES", "ticket": ""}
+
+
+async def test_a_language_that_contradicts_the_rest_leaves_the_greeting(web: Any, caplog: Any) -> None:
+    reply = await web(Agent()).post("/voice?language=multi")
+    assert "rule 3: multi is spoken by ElevenLabs alone, found Google" in caplog.text
+    kept = [reply.relay.get(name) for name in ("language", "welcomeGreeting", "ttsProvider")]
+    assert kept == ["multi", "Hello & welcome", "ElevenLabs"]
+
+
+@pytest.mark.parametrize("relay", [{"welcome_greeting": ["x"]}, {"language": "?"}, {"parameters": 5}])
+async def test_what_is_wrong_with_the_rest_too_leaves_the_defaults(web: Any, relay: Any) -> None:
+    class Wrong(Plain):
+        pass
+
+    Wrong.relay = relay  # type: ignore[attr-defined]
+    reply = await web(Wrong()).post("/voice?language=es-ES")
+    assert (reply.outcome, reply.relay.get("language")) == ("connect", "es-ES")
 
 
 @pytest.mark.parametrize("fault", [{"voise": "x"}, {"eot_threshold": "9"}, {"languages": "es"}])
@@ -168,7 +188,8 @@ def test_an_environment_that_would_be_refused_stops_the_start(fault: Any) -> Non
 
 async def test_what_is_warned_of_is_said_at_the_start(web: Any, caplog: Any) -> None:
     web(Plain(), twiml={"speech_model": "whisper"})
-    assert "TwiML: STUDIO_RELAY_TWIML__SPEECH_MODEL: rule 6: whisper is not a model we know" in caplog.text
+    words = "TwiML: STUDIO_RELAY_TWIML__SPEECH_MODEL: rule 6: whisper is not a model we know"
+    assert caplog.text.count(words) == 1
 
 
 async def test_a_fault_of_ours_is_answered_with_words(web: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
