@@ -88,8 +88,14 @@ def _nearest_network(value: str) -> str:
         return ""
 
 
+_PUBLIC_URL = re.compile(
+    r"https://([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:.]+\])(:([0-9]{1,5}))?(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?"
+)
+
+
 def _public_url(value: str) -> str:
-    if not re.fullmatch(r"https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[^\s?#]*)?", value):
+    found = _PUBLIC_URL.fullmatch(value)
+    if not found or not 0 < int(found[4] or 443) < 65_536:
         raise ValueError("https://host[/prefix] with no user, query or fragment")
     return value.rstrip("/")
 
