@@ -34,6 +34,7 @@ _Again = Callable[[Recovery, str, bool], Answer]
 """Connects the call again: after what was tried, under the name of that outcome, with a greeting or without."""
 
 _OVER = frozenset(("completed", "busy", "no-answer", "canceled", "failed"))
+_UNHEARD_SECONDS = 2  # a session that was longer has greeted, whatever it failed of in the end
 _STORE_SECONDS = 1.0  # the caller hears nothing meanwhile, and the answer does not depend on it
 
 
@@ -56,6 +57,7 @@ class SessionOver:
     session_id: str | None
     status: str
     call_status: str
+    seconds: int
     code: str
     message: str = field(repr=False)
     handoff: str | None = field(repr=False)
@@ -68,6 +70,7 @@ class SessionOver:
             session_id=hook.sid("SessionId"),
             status=hook.text("SessionStatus").lower(),
             call_status=hook.text("CallStatus").lower(),
+            seconds=_whole(hook.text("SessionDuration")),
             code=hook.text("ErrorCode"),
             message=hook.text("ErrorMessage"),
             handoff=hook.fields.get("HandoffData"),
@@ -166,7 +169,8 @@ class Callbacks:
         if over.status == "completed":
             return nothing("hung-up")
         if over.status != "ended":
-            log.warning("expected SessionStatus ended, completed or failed, found %s", _shown(over.status))
+            found = repr(over.status) if re.fullmatch("[a-z-]{1,40}", over.status) else _strange(over.status)
+            log.warning("expected SessionStatus ended, completed or failed, found %s", found)
         if over.is_moved and not over.caller_is_gone:
             return self._moved(over, visit, again)
         return self._ended(over, visit)
@@ -196,7 +200,8 @@ class Callbacks:
         recovery = visit.recovery.after(failure.reaction, self._relay.settings.max_reconnects)
         if recovery is not None:
             self._tell(over, failure, f"connected again, {recovery.reconnects} of at most {self._limit}")
-            return again(recovery, "reconnect", failure.unheard and visit.recovery == Recovery())
+            unheard = failure.unheard and over.seconds <= _UNHEARD_SECONDS and visit.recovery == Recovery()
+            return again(recovery, "reconnect", unheard)
         if failure.reaction == "unknown" and (visit.home or self._relay.settings.after_end_url):
             self._tell(over, failure, "goes on as after an end")
             return self._ended(over, visit)
@@ -223,10 +228,15 @@ class Callbacks:
                 live.drop("Twilio reports that this session failed")
 
     def _tell(self, over: SessionOver, failure: Failure, what: str) -> None:
-        code = over.code if re.fullmatch("[0-9]{0,9}", over.code) else _shown(over.code)
+        code = over.code if re.fullmatch("[0-9]{0,6}", over.code) else _strange(over.code)
         log.warning("session failed, code %s: %s; %s. To do: %s", code or "none", failure.what, what, failure.advice)
-        log.debug("Twilio's words for it: %s", _shown(over.message, limit=300))
+        log.debug("Twilio's words for it: %s", ascii(over.message[:300]))
 
 
-def _shown(text: str, *, limit: int = 40) -> str:
-    return ascii(text[:limit]) if text else "nothing"
+def _strange(text: str) -> str:
+    """What may be anything, a number or a name too, is not repeated in a log."""
+    return "something else" if text else "nothing"
+
+
+def _whole(text: str) -> int:
+    return int(text) if re.fullmatch("[0-9]{1,6}", text) else 0

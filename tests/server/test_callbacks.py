@@ -46,7 +46,7 @@ def ended(**fields: str) -> dict[str, str]:
 
 def failed(code: str = "64105", **fields: str) -> dict[str, str]:
     error = {"ErrorCode": code, "ErrorMessage": "Websocket ended"} if code else {}
-    return {"SessionId": SESSION, "SessionStatus": "failed", "SessionDuration": "8"} | error | fields
+    return {"SessionId": SESSION, "SessionStatus": "failed", "SessionDuration": "1"} | error | fields
 
 
 def said(url: str) -> dict[str, str]:
@@ -201,6 +201,13 @@ async def test_who_never_heard_the_greeting_is_greeted_once_the_session_begins(w
     assert moved.relay.get("welcomeGreeting") is None
 
 
+async def test_a_session_that_lasted_has_greeted_whatever_it_failed_of(web: Any) -> None:
+    server = web(Agent())
+    for code in ("64101", "64102", "64106"):
+        reply = await server.post("/connect-action", **failed(code, SessionId=f"VX{code}", SessionDuration="30"))
+        assert (reply.outcome, reply.relay.get("welcomeGreeting")) == ("reconnect", None)
+
+
 async def test_another_recogniser_is_tried_and_kept(web: Any) -> None:
     server = web(Agent())
     reply = await server.post("/connect-action", **failed("64114"))
@@ -235,10 +242,14 @@ async def test_a_code_nobody_knows_is_answered_as_an_end_with_words_before_a_han
     assert "code 64199: an error code that this version does not know" in caplog.text
 
 
-@pytest.mark.parametrize("code", ["\n64105", "6" * 500, "<script>", "０"])
-async def test_a_hostile_code_reaches_no_log_line_as_it_is(web: Any, code: str, caplog: Any) -> None:
-    assert (await web(Agent()).post("/connect-action", **failed(code))).status == 200
-    assert all(len(r.getMessage()) < 400 and "\n" not in r.getMessage() for r in caplog.records)
+@pytest.mark.parametrize("text", ["\n64105x", "6" * 500, "<script>", "０", "+15550109999", "15550109999", "Ada Byron"])
+async def test_what_may_be_anything_reaches_no_log_line(web: Any, text: str, caplog: Any) -> None:
+    server = web(Agent())
+    assert (await server.post("/connect-action", **failed(text))).status == 200
+    assert (await server.post("/connect-action", **ended(SessionStatus=text))).status == 200
+    assert "code something else: an error code that this version does not know" in caplog.text
+    assert "expected SessionStatus ended, completed or failed, found something else" in caplog.text
+    assert not any(text.strip().lower() in record.getMessage().lower() for record in caplog.records)
 
 
 @pytest.mark.parametrize(
