@@ -34,7 +34,6 @@ _Again = Callable[[Recovery, str, bool], Answer]
 """Connects the call again: after what was tried, under the name of that outcome, with a greeting or without."""
 
 _OVER = frozenset(("completed", "busy", "no-answer", "canceled", "failed"))
-_UNHEARD_SECONDS = 2  # a session that was longer has greeted, whatever it failed of in the end
 _STORE_SECONDS = 1.0  # the caller hears nothing meanwhile, and the answer does not depend on it
 
 
@@ -200,7 +199,7 @@ class Callbacks:
         recovery = visit.recovery.after(failure.reaction, self._relay.settings.max_reconnects)
         if recovery is not None:
             self._tell(over, failure, f"connected again, {recovery.reconnects} of at most {self._limit}")
-            unheard = failure.unheard and over.seconds <= _UNHEARD_SECONDS and visit.recovery == Recovery()
+            unheard = over.seconds < failure.unheard_within and visit.recovery == Recovery()
             return again(recovery, "reconnect", unheard)
         if failure.reaction == "unknown" and (visit.home or self._relay.settings.after_end_url):
             self._tell(over, failure, "goes on as after an end")

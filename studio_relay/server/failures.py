@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,13 +13,14 @@ from studio_relay.server.visit import Reaction
 class Failure:
     """One error code: what happened, how we react, and what an operator should do.
 
-    `unheard` means that the session never came so far as to speak: a caller then still has to be greeted.
+    A session that failed so in less than `unheard_within` seconds never came so far as to speak: a caller then still
+    has to be greeted. Longer ones may have failed of what an agent asked for in mid-call.
     """
 
     what: str
     reaction: Reaction
     advice: str
-    unheard: bool = False
+    unheard_within: float = 0.0
 
 
 _HTTP = Failure(
@@ -41,13 +43,13 @@ FAILURES: Mapping[str, Failure] = {
     "64101": Failure(
         what="Twilio refuses a parameter of our TwiML",
         reaction="minimal",
-        unheard=True,
+        unheard_within=3.0,
         advice="run studio-relay twiml and compare with Twilio's error log; the call goes on without voice and model",
     ),
     "64102": Failure(
         what="Twilio could not open the WebSocket",
         reaction="once",
-        unheard=True,
+        unheard_within=math.inf,
         advice="check STUDIO_RELAY_PUBLIC_URL, the proxy's certificate, and whether this server refused the upgrade",
     ),
     "64103": Failure(
@@ -68,7 +70,7 @@ FAILURES: Mapping[str, Failure] = {
     "64106": Failure(
         what="language, voice and provider do not go together",
         reaction="minimal",
-        unheard=True,
+        unheard_within=3.0,
         advice="run studio-relay twiml and change language, voice or provider; the call is resumed with the defaults",
     ),
     "64107": Failure(
