@@ -21,7 +21,8 @@ _DIGITS = r"\d(?:[ .\-()]{0,2}\d){3,}"
 """Four digits or more, also in the groups in which numbers are written."""
 
 _SPEECH = re.compile(f"(?P<id>{_ID}|{_UUID})|(?P<digits>{_DIGITS})")
-_URL = re.compile(r"(?P<scheme>\w+)://(?:[^/\s\"'<>?#]*@)?(?P<host>[^/\s\"'<>?#]*)(?P<rest>[^\s\"'<>]*)")
+# Schemes are looked for where words begin: from each letter of a word of n letters it would be n * n / 2 steps.
+_URL = re.compile(r"(?<!\w)(?P<scheme>\w+)://(?:[^/\s\"'<>?#]*@)?(?P<host>[^/\s\"'<>?#]*)(?P<rest>[^\s\"'<>]*)")
 _RUN_GOES_ON = re.compile(r"\d[ .\-()]{0,2}\Z")
 _NUMBER = re.compile(r"\+?(?:[\s().\-]*\d){3,}[\s().\-]*")
 _NOBODY = frozenset({"anonymous", "restricted", "unknown", "unavailable", "private"})
@@ -268,7 +269,9 @@ class Masker:
         return value if self.full or not value else self._stand_in("host", value.lower())
 
     def _url(self, url: re.Match[str]) -> str:
-        return f"{url['scheme']}://{self._host(url['host'])}{self.reference(url['rest'])}"
+        rest = url["rest"]
+        masked = f"/{self._stand_in('value', rest)}" if "://" in rest else self.reference(rest)  # one within another
+        return f"{url['scheme']}://{self._host(url['host'])}{masked}"
 
     def _run(self, found: re.Match[str]) -> str:
         return str(self._id(found["id"])) if found["id"] else re.sub(r"\d", "0", found["digits"])

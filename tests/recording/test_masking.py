@@ -259,3 +259,14 @@ def test_any_text_can_be_masked(text: str) -> None:
 
 def assert_hidden(text: str) -> None:
     assert [canary for canary in HIDDEN if canary in text] == []
+
+
+@pytest.mark.parametrize(
+    "piece", ["x", "5", "[", "x ", "5 ", "://", "x://", "x://h?a=", "+", "a.", "AC0123456789abcdef", "-("]
+)
+def test_the_largest_frame_is_masked_in_a_moment_whatever_it_holds(piece: str) -> None:
+    """A strange frame must not hold up every call: with a step for each pair of characters this takes minutes."""
+    text = (piece * 262_144)[:262_144]
+    masker = Masker(full=False)
+    assert masker.raw(text)
+    assert masker.form({"From": text, "HandoffData": text, "ErrorMessage": text})
