@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
     from studio_relay.plugins import Plugins
     from studio_relay.server.app import Relay
+
+log = logging.getLogger(__name__)
 
 
 @click.command("serve")
@@ -86,7 +89,9 @@ async def _until_stopped(relay: Relay, signals: asyncio.Semaphore) -> bool:
     forced = not leaving.done()
     for task in (leaving, again):
         task.cancel()
-    if not forced:
+    if forced:
+        log.warning("a second signal: %d calls are cut off, and Twilio asks what to do with them", len(relay.registry))
+    else:
         leaving.result()
     return forced
 

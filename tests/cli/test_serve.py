@@ -140,6 +140,7 @@ async def test_a_second_signal_leaves_at_once() -> None:
         code, log = await server.left()
         assert isinstance(await _next(wire), Closed)
     assert code == 130
+    assert "a second signal: 1 calls are cut off" in log
     assert "Traceback" not in log
 
 
