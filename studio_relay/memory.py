@@ -105,4 +105,6 @@ def store_fault(error: Exception) -> str:
     """What a store's failure may be called in a log: a strange store's own words may hold what callers said."""
     if isinstance(error, StoreError):
         return str(error)
+    if isinstance(error, msgspec.MsgspecError):
+        return "the entry is none of ours: something else wrote it"
     return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__

@@ -271,7 +271,7 @@ async def test_what_something_else_wrote_is_put_right_and_the_call_answered(
     await line.setup()
     await line.prompt("hello")
     assert line.words == "Number 1."
-    assert "the call starts without its history" in caplog.text
+    assert "the call starts without its history: the entry is none of ours" in caplog.text
     await line.close(1006)
     after = talk(agent, store=store)
     await after.setup(sessionId="VX2")

@@ -9,6 +9,7 @@ from typing import Any
 
 from quart import Response
 
+from studio_relay.errors import StoreError
 from studio_relay.settings import FAREWELLS, PluginSettings
 
 OUTCOME_HEADER = "Studio-Relay-Outcome"
@@ -37,8 +38,11 @@ class Answer:
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Answer:
-        """What `to_json` made."""
-        return cls(outcome=str(kept["outcome"]), twiml=kept["twiml"])
+        """What `to_json` made. Raises StoreError for anything else."""
+        match kept:
+            case {"outcome": str(outcome), "twiml": str() | None as twiml}:
+                return cls(outcome=outcome, twiml=twiml)
+        raise StoreError("the session store holds another kind of answer: something else wrote to it")
 
 
 def nothing(outcome: str) -> Answer:

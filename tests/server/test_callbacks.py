@@ -387,11 +387,15 @@ async def test_without_the_store_every_end_is_answered_in_time(web: Any, fault: 
     assert "whether this callback came before cannot be told" in caplog.text
 
 
-async def test_what_is_kept_is_not_trusted_blindly(web: Any) -> None:
+@pytest.mark.parametrize(
+    "kept", [{"something": "else"}, {"outcome": "home", "twiml": 7}, {"outcome": 7, "twiml": None}, {"outcome": "home"}]
+)
+async def test_what_is_kept_is_not_trusted_blindly(web: Any, kept: Any, caplog: Any) -> None:
     store = MemoryStore()
     key = f"callback:CA00000000000000000000000000000001:{SESSION}:'ended'"
-    await store.put(key, {"something": "else"}, 60)
+    await store.put(key, kept, 60)
     assert (await web(Agent(), store=store).post("/connect-action", **ended())).outcome == "hang-up"
+    assert "the session store holds another kind of answer" in caplog.text
 
 
 async def test_a_callback_that_comes_before_the_socket_closes_makes_room_for_the_next(
