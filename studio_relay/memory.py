@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 
-_STORE_SECONDS = 3.0  # the caller waits for the first answer of the store
+_LOAD_SECONDS = 1.5  # the caller waits for that
+_SAVE_SECONDS = 3.0
 
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +48,7 @@ class Memory:
     async def load(cls, store: SessionStore, call_sid: str) -> Memory:
         """What is known of the call; nothing if it is new, or if the store fails, which is logged."""
         try:
-            async with asyncio.timeout(_STORE_SECONDS):
+            async with asyncio.timeout(_LOAD_SECONDS):
                 kept = await store.get(call_sid)
                 try:
                     return cls() if kept is None else cls._from(kept)
@@ -92,7 +93,7 @@ class Memory:
             "state": call.state,
         }
         try:
-            async with asyncio.timeout(_STORE_SECONDS):
+            async with asyncio.timeout(_SAVE_SECONDS):
                 kept = await store.get(call.call_sid)
                 if kept is not None and kept["sessions"] > call.session_number:
                     return

@@ -46,17 +46,19 @@ class Registry:
         if live.setup is not None and self._calls.get(live.setup.call_sid) is live:
             del self._calls[live.setup.call_sid]
 
-    def admit(self, live: Live, setup: Setup) -> str | None:
+    def admit(self, live: Live, setup: Setup, *, proven: bool = False) -> str | None:
         """Bind a socket to its call. Returns why it must be refused, or None.
 
         A second socket for a live call wins only if it is of the same people, and the first is dead or of the same
-        session (design.md, section 9); the first is dropped then, and the second goes on from where it was.
+        session (design.md, section 9); the first is dropped then, and the second goes on from where it was. A socket
+        that is `proven` to be the call's, by a ticket of its own, shows that the first is dead: Twilio asks for TwiML
+        again when a session is over, and another server may have been told so.
         """
         if self.account_sid is not None and setup.account_sid != self.account_sid:
             return "the setup names another account than TWILIO_ACCOUNT_SID"
         other = self._calls.get(setup.call_sid)
         if other is not None and other.setup is not None:
-            if not _may_follow(other, other.setup, setup):
+            if not _may_follow(other, other.setup, setup, proven=proven):
                 return "another live session has this call already, and this one does not agree with it"
             live.conversation.follow(other.conversation)
             if not other.over:
@@ -66,6 +68,6 @@ class Registry:
         return None
 
 
-def _may_follow(first: Live, one: Setup, other: Setup) -> bool:
+def _may_follow(first: Live, one: Setup, other: Setup, *, proven: bool) -> bool:
     same_people = (one.account_sid, one.from_, one.to) == (other.account_sid, other.from_, other.to)
-    return same_people and (first.over or one.session_id == other.session_id)
+    return same_people and (first.over or proven or one.session_id == other.session_id)

@@ -93,6 +93,17 @@ def test_a_new_session_wins_over_a_socket_that_is_dead(registry: Registry) -> No
     assert two.conversation.followed is one.conversation  # type: ignore[attr-defined]
 
 
+def test_a_session_with_a_ticket_of_its_own_wins_over_a_socket_that_only_seems_alive(registry: Registry) -> None:
+    one, dropped = live(registry)
+    two, _ = live(registry)
+    three, _ = live(registry)
+    registry.admit(one, setup())
+    assert registry.admit(two, setup(sessionId="VX2"), proven=True) is None
+    assert len(dropped) == 1
+    assert two.conversation.followed is one.conversation  # type: ignore[attr-defined]
+    assert "does not agree" in (registry.admit(three, setup(sessionId="VX3", to="other"), proven=True) or "")
+
+
 @pytest.mark.parametrize("changed", ["accountSid", "from", "to"])
 def test_even_a_dead_socket_loses_its_call_to_the_same_people_only(changed: str) -> None:
     registry = Registry()

@@ -22,6 +22,7 @@ from studio_relay.server.limits import FrameBudget
 from studio_relay.server.tickets import Tickets
 from studio_relay.server.websocket import Closed, Socket
 from studio_relay.server.writer import Writer
+from studio_relay.ticket import TICKET
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +129,8 @@ class Connection:
 
     async def _check(self, setup: Setup) -> str | None:
         """A forged setup must not take the place of the call's own socket, so the ticket comes first."""
-        return await self._tickets.refusal(setup) or self._registry.admit(self._live, setup)
+        refusal = await self._tickets.refusal(setup)
+        return refusal or self._registry.admit(self._live, setup, proven=TICKET in setup.custom_parameters)
 
     def _no_setup(self) -> None:
         seconds = self._settings.setup_timeout_seconds

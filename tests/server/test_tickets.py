@@ -219,6 +219,19 @@ async def test_a_replayed_upgrade_is_refused_and_leaves_the_call_alone(web: Any,
     assert caplog.text.count("session refused: its ticket ") == 3
 
 
+async def test_a_new_ticket_of_a_call_shows_that_its_old_socket_is_dead(web: Any, setup_frame: Any) -> None:
+    """Half open: the network lost its close, and another server was told that the session failed."""
+    server = web(Curious())
+    first = await connected(server, setup_frame | {"customParameters": (await server.post("/voice")).parameters})
+    again = setup_frame | {"sessionId": "VX" + "2" * 32}
+    stranger = await connected(server, again)
+    assert stranger.closed is not None
+    second = await connected(server, again | {"customParameters": (await server.post("/voice")).parameters})
+    await second.prompt("hello")
+    assert second.words == "Yes."
+    assert first.closed is not None
+
+
 async def test_without_a_ticket_the_widget_is_served_unless_it_is_required(web: Any, setup_frame: Any) -> None:
     socket = await connected(web(Curious()), setup_frame)
     assert socket.closed is None
