@@ -20,9 +20,11 @@ from studio_relay.call import Call, Reason, SessionEnd
 from studio_relay.errors import CallEnded, LocalProtocolError, PluginError
 from studio_relay.floor import Floor
 from studio_relay.handoff import Handoff, as_handoff, server_handoff
+from studio_relay.keeping import Keeper
 from studio_relay.listening import Listener
 from studio_relay.memory import Memory
 from studio_relay.plugins import Hook, Plugin, Plugins
+from studio_relay.progress import Progress
 from studio_relay.protocol.events import (
     Ended,
     ErrorReported,
@@ -54,8 +56,6 @@ log = logging.getLogger(__name__)
 _FAILURES_ALLOWED = 2  # replies in a row; then the session ends with relay-agent-failed
 _ERRORS_ALLOWED = 5  # frames of ours that Twilio refused in a row: our encoder is broken
 _HANDOVER_SECONDS = 3.0  # what a call waits for the end of its earlier socket
-_TICK_SECONDS = 0.001  # a shorter wait may be none at all: clocks have their grain
-_REMEMBER_SECONDS = 0.02  # what comes together is kept together
 _ENDED = "the call is ending: nothing more can be said after end()"
 
 
@@ -116,7 +116,8 @@ class Conversation:
         self._predecessor: Conversation | None = None
         self._followed = False  # a newer socket of the call has taken over
         self._kept = asyncio.Event()  # what the call remembers is in the store
-        self._memory: Memory | None = None
+        self._earlier: tuple[Turn, ...] = ()  # what was said in earlier sessions of the call
+        self._keeper: Keeper | None = None
         self._agent: Plugin | None = None
         self._audience = Audience()
         self._starting: asyncio.Task[None] | None = None
@@ -124,15 +125,15 @@ class Conversation:
         self._remarks: set[WrappedVoice] = set()  # said outside any reply, and not past the extensions yet
         self._listener = Listener(self)
         self._floor = Floor(self._listener.stop)
-        self._news: asyncio.Future[None] | None = None
+        self.progress = Progress(
+            self.session, held_back=lambda: bool(self._remarks), patience=settings.end_wait_max_seconds
+        )
         self._cut_before = 0  # the newest barge-in cut what answers events before this number
         self._turns = 0
         self._failures = 0
         self._ending: asyncio.Task[None] | None = None
         self._handoff: dict[str, Any] | None = None
-        self._closed = False
         self._limit_timer: asyncio.TimerHandle | None = None
-        self._memory_timer: asyncio.TimerHandle | None = None
         self._own_tasks: set[asyncio.Task[Any]] = set()
 
     def follow(self, other: Conversation) -> None:
@@ -149,8 +150,7 @@ class Conversation:
             if isinstance(event, Prompted):
                 self.story.prompted(now)
             refused = self._take(event)
-        if self._news is not None:
-            self._notify()
+        self.progress.happened()
         return refused
 
     @property
@@ -160,8 +160,8 @@ class Conversation:
 
     async def closed(self, code: int | None, reason: str = "") -> None:
         """The socket is gone. Runs on_end of every plugin, once, and keeps what a reconnect needs."""
-        self._closed = True
-        self._notify()
+        self.progress.closed = True
+        self.progress.happened()
         for ended in self.session.receive_close(code, reason, self._loop.time()):
             assert isinstance(ended, Ended)
             if ended.had_setup:
@@ -211,7 +211,8 @@ class Conversation:
 
     async def _start(self, setup: Setup) -> None:
         await self._await_predecessor()
-        memory = self._memory = await Memory.load(self._desk.store, setup.call_sid)
+        memory = await Memory.load(self._desk.store, setup.call_sid)
+        self._earlier = memory.turns
         agent = self._agent = self._desk.choose(self._path_agent, setup.custom_parameters)
         self.session.transcript.offset_ms = memory.elapsed_ms
         self._turns = memory.prompts
@@ -229,12 +230,13 @@ class Conversation:
         left = self._settings.call_max_seconds - memory.elapsed_ms / 1000
         self._limit_timer = self._loop.call_later(max(0.0, left), self._hit_limit)
         self.call = call
+        self._keeper = Keeper(memory, self._desk.store, call, self._spawn)
         self._audience.extensions("on_setup", call=call, setup=setup)
         self._open(call, setup, agent)
         held, self._held = self._held, []
         for event in held:
             self._dispatch(event, call)
-        self._notify()
+        self.progress.happened()
 
     async def _await_predecessor(self) -> None:
         other, self._predecessor = self._predecessor, None
@@ -255,21 +257,21 @@ class Conversation:
     def _dispatch(self, event: Event, call: Call) -> None:
         match event:
             case Prompted():
-                self._remember_soon()
+                self._keep_soon()
                 self._audience.extensions("on_prompt", call=call, prompt=event.prompt)
                 self._prompted(event, call)
             case Pressed():
                 self._audience.extensions("on_dtmf", call=call, dtmf=event.dtmf)
                 self._pressed(event, call)
             case Interrupted():
-                self._remember_soon()
+                self._keep_soon()
                 self._interrupted(event)
                 self._audience.all("on_interrupt", call=call, interrupt=event.interrupt)
             case PartlyPrompted():
                 self._audience.all("on_partial_prompt", call=call, prompt=event.prompt)
             case Informed():
                 if event.info.name == "tokensPlayed":
-                    self._remember_soon()
+                    self._keep_soon()
                 self._audience.all("on_info", call=call, message=event.info)
             case ErrorReported():
                 self._errored(event)
@@ -381,8 +383,8 @@ class Conversation:
             self._failures = 0
         if reply is self._floor.opening:
             self._opened()
-        self._remember_soon()
-        self._notify()
+        self._keep_soon()
+        self.progress.happened()
 
     def _opened(self) -> None:
         self._floor.opening = None
@@ -395,7 +397,7 @@ class Conversation:
 
     def _apologise(self) -> None:
         """Speak the configured sentence; the second time in a row the session ends."""
-        if self._closed or self._ending is not None or self.call is None:
+        if self.progress.closed or self._ending is not None or self.call is None:
             return
         self._failures += 1
         self._server_says(self._settings.apology_for(self.call.language))
@@ -412,7 +414,7 @@ class Conversation:
         voice.stop(CallEnded(_ENDED), drop=False)
 
     def _hit_limit(self) -> None:
-        if self._ending is not None or self._closed or self.call is None:
+        if self._ending is not None or self.progress.closed or self.call is None:
             return
         log.warning("the call reached its limit of turns or seconds and is ended")
         self._floor.stop_all()
@@ -443,7 +445,7 @@ class Conversation:
         asyncio.run_coroutine_threadsafe(on_loop(), self._loop).result(timeout=30)
 
     def _send(self, item: str | Outgoing | Raw) -> None:
-        if self._ending is not None or self._closed:
+        if self._ending is not None or self.progress.closed:
             raise CallEnded(_ENDED)
         reply = self._speaking_reply()
         if reply is not None:
@@ -473,7 +475,7 @@ class Conversation:
         finally:
             self._remarks.discard(voice)
             voice.stop(CallEnded(_ENDED), drop=False)
-            self._notify()
+            self.progress.happened()
 
     def _speaking_reply(self) -> Reply | None:
         """The reply whose hook is speaking here, if it is one of this call's and not over."""
@@ -486,15 +488,14 @@ class Conversation:
 
     def turns(self) -> Sequence[Turn]:
         """The transcript of the call, earlier sessions first."""
-        earlier = self._memory.turns if self._memory else ()
-        return (*earlier, *self.session.transcript.turns())
+        return (*self._earlier, *self.session.transcript.turns())
 
     async def spoken(self, timeout: float | None) -> bool:
         """See Call.spoken()."""
         is_cut = self._watch_for_cut()
         with self._pauses():
             await self.flush()
-            return await self._until_spoken(is_cut, timeout)
+            return await self.progress.until_heard(is_cut, None if timeout is None else self._loop.time() + timeout)
 
     def _watch_for_cut(self) -> Callable[[], bool]:
         """Whether a barge-in from now on cuts what is being said here; the one that a key causes spares its answer."""
@@ -502,16 +503,6 @@ class Conversation:
         answers = reply.voice.answers if reply is not None else self._latest()
         spared = max(answers, self._cut_before)
         return lambda: self._cut_before > spared
-
-    async def _until_spoken(self, is_cut: Callable[[], bool], timeout: float | None) -> bool:
-        deadline = None if timeout is None else self._loop.time() + timeout
-        while not self._closed and not is_cut():
-            if self._is_quiet():
-                return True
-            if deadline is not None and self._loop.time() >= deadline:
-                return False
-            await self.changed_by(deadline)
-        return False
 
     async def ask(self, text: str, timeout: float) -> Prompt | None:
         """See Call.ask()."""
@@ -528,7 +519,7 @@ class Conversation:
     async def end(self, handoff: Handoff | Mapping[str, Any] | None) -> None:
         """See Call.end()."""
         with self.waits():
-            if self._ending is None and not self._closed:
+            if self._ending is None and not self.progress.closed:
                 self.refuse_if_over()
                 model = self._agent.handoff_model if self._agent else None
                 data = None if handoff is None else as_handoff(handoff, model)
@@ -556,7 +547,7 @@ class Conversation:
     # --------------------------------------------------------------------------------- the end
 
     def _begin_end(self, text: str | None, *, but: Reply | None = None, cut: bool = False) -> None:
-        if self._ending is not None or self._closed:
+        if self._ending is not None or self.progress.closed:
             return
         self._handoff = None if text is None else _parsed(text)
         self.reason = self.reason or "ended"
@@ -572,15 +563,13 @@ class Conversation:
 
     def drain(self) -> None:
         """End the session for a server that is leaving, unless it is ending already."""
-        if self._ending is None and not self._closed:
+        if self._ending is None and not self.progress.closed:
             self._end_for("relay-draining", "draining")
 
     async def _end_when_quiet(self, text: str | None, is_cut: Callable[[], bool]) -> None:
         """The last words are heard out, unless the caller cuts them: then what is unsaid is dropped."""
-        deadline = self._loop.time() + self._settings.end_wait_max_seconds
-        while not (self._closed or is_cut() or self._is_quiet()) and self._loop.time() < deadline:
-            await self.changed_by(deadline)
-        if not self._closed:
+        await self.progress.until_heard(is_cut, self._loop.time() + self._settings.end_wait_max_seconds)
+        if not self.progress.closed:
             self.session.end(text)
             self.story.left(self._loop.time())
             self.wake()
@@ -593,17 +582,16 @@ class Conversation:
         self._floor.close()
         for voice in list(self._remarks):
             voice.stop(CallEnded(_ENDED), drop=True)
-        for timer in (self._limit_timer, self._memory_timer):
-            if timer is not None:
-                timer.cancel()
+        if self._limit_timer is not None:
+            self._limit_timer.cancel()
         reason = self._why(code, end_sent)
         ended = reason not in ("dropped", "draining")  # else the call goes on elsewhere, or soon
-        await self._remember(ended=ended)
+        await self._keep(ended=ended)
         self._kept.set()
         end = SessionEnd(reason=reason, close_code=code, handoff=self._handoff if end_sent else None)
         await self._run_on_end(end)
         if not self._followed:
-            await self._remember(ended=ended)
+            await self._keep(ended=ended)
         self._tell(end)
         for task in list(self._own_tasks):
             task.cancel()
@@ -630,25 +618,15 @@ class Conversation:
         plugins = (*self._desk.plugins.extensions, *agents)
         return Audience(tuple(Watcher(plugin, seconds=seconds, limit=limit, story=self.story) for plugin in plugins))
 
-    def _remember_soon(self) -> None:
-        """The call got further, and a server that dies must not take that with it.
+    def _keep_soon(self) -> None:
+        if self._keeper is not None and not self.progress.closed:
+            self._keeper.soon()
 
-        Not at once: the next prompt may be waiting for the loop, and it is worth more.
-        """
-        if self._memory_timer is None and not self._closed:
-            self._memory_timer = self._loop.call_later(_REMEMBER_SECONDS, self._remember_now)
-
-    def _remember_now(self) -> None:
-        if self._memory_timer is not None:
-            self._memory_timer.cancel()
-            self._memory_timer = None
-        self._spawn(self._remember(), "remember")
-
-    async def _remember(self, *, ended: bool = False) -> None:
-        """Keep what must outlive the socket."""
-        if self._memory is None or self.call is None:
-            return
-        await self._memory.save(self._desk.store, self.call, self.turns(), ended=ended)
+    async def _keep(self, *, ended: bool) -> None:
+        """Keep what must outlive the socket; of a session that was refused nothing."""
+        if self._keeper is not None:
+            self._keeper.stop()
+            await self._keeper.keep(ended=ended)
 
     # ------------------------------------------------------------------------------ small parts
 
@@ -656,63 +634,19 @@ class Conversation:
         """There is something new to send, or to wait for."""
         if self.writer is not None:
             self.writer.wake()
-        if self._news is not None:
-            self._notify()
+        self.progress.happened()
 
     def begins(self, now: float) -> None:
         """A talk cycle begins, at `now` in loop time."""
         self.story.speaks(now)
-        if self.call is not None and self.call.state:
-            self._remember_now()  # what the caller hears next may rest on it
-
-    async def changed(self) -> None:
-        """Wait until anything happened."""
-        await self.changed_by(None)
-
-    def sent(self) -> None:
-        """The socket took what was queued."""
-        if self._news is not None:
-            self._notify()
-
-    def _notify(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
-        self._news = None
-
-    async def changed_by(self, deadline: float | None) -> None:
-        """Wait until anything happened, speech is due to be over, or `deadline` in loop time."""
-        if self._news is None:
-            self._news = self._loop.create_future()
-        due = self.session.playback.due(self._loop.time()) if not self.session.waiting else None
-        times = [when for when in (deadline, due) if when is not None and when > self._loop.time()]
-        timeout = max(min(times) - self._loop.time(), _TICK_SECONDS) if times else None
-        await asyncio.wait({self._news}, timeout=timeout)
-
-    def _is_quiet(self) -> bool:
-        """Whether all that was said has been played."""
-        return not self.session.waiting and not self._remarks and self.session.playback.done(self._loop.time())
-
-    async def until_quiet(self, answered: Callable[[], bool]) -> None:
-        """Wait until all that was said has been played, or `answered`; not for ever where a report may be lost."""
-        limit = self._loop.time() + self._settings.end_wait_max_seconds
-        while not (answered() or self._closed or self._is_quiet()):
-            if self.session.playback.due(self._loop.time()) is not None:
-                await self.changed_by(None)
-            elif self._loop.time() < limit:
-                await self.changed_by(limit)
-            else:
-                return
+        if self._keeper is not None and self.call is not None and self.call.state:
+            self._keeper.now()
 
     async def flush(self) -> None:
         """Close the talk cycle of the reply that speaks here: what it has said is to be heard now."""
         reply = self._speaking_reply()
         if reply is not None:
             await reply.voice.flush()
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the socket is gone."""
-        return self._closed
 
     def waits(self) -> AbstractContextManager[None]:
         """While the hook that speaks here waits for the caller, its deadlines stand still."""

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from studio_relay.errors import LocalProtocolError
+from studio_relay.progress import Progress
 from studio_relay.protocol.messages import Prompt, Text
 from studio_relay.protocol.session import Session
 
@@ -19,13 +20,10 @@ class Talk(Protocol):
     """What listening asks of the conversation."""
 
     session: Session
+    progress: Progress
 
-    @property
-    def is_closed(self) -> bool: ...
     def send(self, message: Text) -> None: ...
     async def flush(self) -> None: ...
-    async def until_quiet(self, answered: Callable[[], bool]) -> None: ...
-    async def changed_by(self, deadline: float | None) -> None: ...
     def waits(self) -> AbstractContextManager[None]: ...
     def refuse_if_over(self) -> None: ...
 
@@ -81,7 +79,7 @@ class Listener:
             with self._talk.waits():
                 self._talk.send(Text(token=text, last=False))
                 await self._talk.flush()
-                await self._talk.until_quiet(answer.done)
+                await self._talk.progress.until_quiet(answer.done)
                 await self._until(answer.done, timeout)
                 return answer.result() if answer.done() else None
         finally:
@@ -100,7 +98,7 @@ class Listener:
         try:
             with self._talk.waits():
                 await self._talk.flush()
-                await self._talk.until_quiet(lambda: bool(keys))
+                await self._talk.progress.until_quiet(lambda: bool(keys))
                 digits = await self._gather(keys, max_digits, finish, timeout)
                 return digits if len(digits) >= min_digits else None
         finally:
@@ -123,8 +121,8 @@ class Listener:
 
     async def _until(self, done: Callable[[], bool], timeout: float) -> None:
         deadline = self._loop.time() + timeout
-        while not done() and not self._talk.is_closed and self._loop.time() < deadline:
-            await self._talk.changed_by(deadline)
+        while not done() and not self._talk.progress.closed and self._loop.time() < deadline:
+            await self._talk.progress.next(deadline)
 
     def _stop_collecting(self) -> None:
         self._keys = None

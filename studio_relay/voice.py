@@ -13,6 +13,7 @@ from msgspec import structs
 from studio_relay.errors import CallEnded, PluginError, ProtocolError, QueueFull
 from studio_relay.hooks import abandon
 from studio_relay.plugins import Hook
+from studio_relay.progress import Progress
 from studio_relay.protocol.messages import Outgoing, Raw, Text
 from studio_relay.protocol.session import Session
 from studio_relay.wrapping import Chain
@@ -36,12 +37,11 @@ class Wire(Protocol):
     """What a voice asks of its conversation."""
 
     session: Session
+    progress: Progress
     writer: Writer | None
 
     def wake(self) -> None: ...
     def begins(self, now: float) -> None: ...
-    def sent(self) -> None: ...
-    async def changed(self) -> None: ...
 
 
 class Voice:
@@ -99,7 +99,7 @@ class Voice:
     async def room(self) -> None:
         """Wait until there is room for more."""
         while not self.has_room:
-            await self.wire.changed()
+            await self.wire.progress.next()
 
     def _write(self, item: Item) -> None:
         session, cycle = self.wire.session, self.cycle
@@ -129,7 +129,7 @@ class Voice:
         text = session.next_text(writer.time())
         if text is not None:
             await writer.transmit(text)
-        self.wire.sent()
+        self.wire.progress.happened()
 
     def cut(self) -> None:
         """The caller barged in, and the hook goes on: what was put so far is not to be heard."""
@@ -248,7 +248,7 @@ class WrappedVoice(Voice):
         async with aclosing(text), aclosing(self._chain.wrap(text)) as wrapped:
             async for piece in wrapped:
                 while not self.wire.session.room:
-                    await self.wire.changed()
+                    await self.wire.progress.next()
                 if self.over is not None:
                     return
                 if piece:

@@ -123,7 +123,7 @@ class Talk:
         while True:
             while self.reading and (text := session.next_text(self._loop.time())) is not None:
                 await self.transmit(text)
-            self.conversation.sent()
+            self.conversation.progress.happened()
             self._words.clear()
             await self._words.wait()
 

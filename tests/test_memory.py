@@ -134,6 +134,7 @@ async def test_a_call_that_may_come_back_is_kept_longer(talk: Any, code: int, se
     await asyncio.sleep(5)
     assert set(store.kept) == {LIVE_SECONDS}
     await line.close(code)
+    await asyncio.sleep(5)
     assert store.kept[-1] == seconds
 
 

@@ -53,7 +53,7 @@ class Connection:
             self._conversation.session,
             socket.send if recording is None else self._send_recorded,
             rested=self._rested,
-            progressed=self._conversation.sent,
+            progressed=self._conversation.progress.happened,
             stuck=self._stuck,
             stuck_seconds=self._settings.send_timeout_seconds,
         )
@@ -101,11 +101,11 @@ class Connection:
             refused = self._conversation.receive(frame)
             self._record(frame, refused)
             while self._conversation.backlog >= self._settings.inbound_queue:
-                await self._conversation.changed()
+                await self._conversation.progress.next()
 
     def _rested(self) -> None:
         """Everything is on its way."""
-        self._conversation.sent()
+        self._conversation.progress.happened()
         if self._conversation.session.state is State.ENDING and self._close_timer is None:
             self._await_close()
 
