@@ -124,7 +124,10 @@ class _Run:
         wanted = self._wanted
         try:
             made = self._account.create_flow(
-                friendly_name=wanted.name, status=DRAFT, definition=wanted.definition, commit_message=wanted.message
+                friendly_name=wanted.name,
+                status=DRAFT,
+                definition=wanted.definition,
+                commit_message=wanted.message_for(1),
             )
         except AccountError as error:
             made = self._found_made(error)
@@ -155,7 +158,7 @@ class _Run:
                 status=status,
                 definition=wanted.definition,
                 friendly_name=wanted.name,
-                commit_message=wanted.message,
+                commit_message=wanted.message_for(before + 1),
             )
         except AccountError as error:
             saved = self._found_saved(error, status)

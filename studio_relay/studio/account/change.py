@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from studio_relay.studio.account.api import FlowRecord
-from studio_relay.studio.account.sameness import same
+from studio_relay.studio.account.sameness import kept_otherwise, same, seal
 from studio_relay.studio.diff import Change, diff
 from studio_relay.studio.flow import Flow, build_flow
 
@@ -35,6 +35,17 @@ class Wanted:
     @property
     def status(self) -> str:
         return PUBLISHED if self.publish else DRAFT
+
+    def message_for(self, revision: int) -> str:
+        """The message to keep with that revision, sealed: the flow is known again whatever Twilio adds to it."""
+        return f"{self.message} [{seal(self.definition, revision)}]"
+
+    def is_in(self, record: FlowRecord) -> bool:
+        """Whether a revision has this definition, or was made of it and has it still."""
+        if same(record.definition, self.definition):
+            return True
+        is_ours = record.commit_message.endswith(f"[{seal(self.definition, record.revision)}]")
+        return is_ours and not kept_otherwise(self.definition, record.definition)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +84,7 @@ class FlowChange:
         steps: list[StepKind] = []
         if standing is None:
             steps.append("create")
-        elif not same(standing.newest.definition, wanted.definition):
+        elif not wanted.is_in(standing.newest):
             steps.append("save")
         if wanted.publish and (standing is None or steps or standing.newest.status != PUBLISHED):
             steps.append("publish")
@@ -101,7 +112,7 @@ class FlowChange:
         standing = self.standing
         if standing is None or standing.newest.status == PUBLISHED or standing.live is None:
             return None
-        return None if same(standing.newest.definition, self.wanted.definition) else standing.newest
+        return None if self.wanted.is_in(standing.newest) else standing.newest
 
 
 def _flow(definition: Mapping[str, Any], name: str) -> Flow:

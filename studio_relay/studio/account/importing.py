@@ -16,7 +16,6 @@ from studio_relay.studio.account.api import Account, FlowRecord, is_flow_sid
 from studio_relay.studio.account.change import PUBLISHED, FlowChange, Standing, Wanted
 from studio_relay.studio.account.export_mark import ExportMark, mark_path, read_mark, write_mark
 from studio_relay.studio.account.refusals import quoted
-from studio_relay.studio.account.sameness import same
 from studio_relay.studio.account.sids import sids_in
 from studio_relay.studio.diagnostics import SEVERITIES
 from studio_relay.studio.document import Document, read_document
@@ -201,7 +200,7 @@ def _refuse_moved(source: Source, change: FlowChange) -> None:
     if change.standing is None:
         return
     newest, since = change.standing.newest, _known_since(source, change.sid)
-    if since is None or since == newest.revision or same(newest.definition, source.definition):
+    if since is None or since == newest.revision or change.wanted.is_in(newest):
         return
     said = f" ({newest.commit_message!r})" if newest.commit_message else ""
     theirs = f"{newest.sid}.{newest.revision}.json"

@@ -1,7 +1,11 @@
-"""Whether two definitions are the same JSON, and where they are not; what the difference does is `studio.diff`'s."""
+"""Whether two definitions are the same JSON, and where they are not; what the difference does is `studio.diff`'s.
+
+Twilio may add to what it saves: `seal` tells that from what somebody else added.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,6 +14,11 @@ from typing import Any
 def same(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
     """Whether both are the same JSON value. The order of keys is none; `true`, `1` and `"1"` are three values."""
     return one is not None and other is not None and _text(one) == _text(other)
+
+
+def seal(definition: Mapping[str, Any], revision: int) -> str:
+    """Twelve hexadecimal digits to keep with a revision that we save: they say that it was made of this definition."""
+    return hashlib.sha256(f"{revision} {_text(definition)}".encode()).hexdigest()[:12]
 
 
 def kept_otherwise(sent: Mapping[str, Any], kept: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -60,5 +60,5 @@ def _remarks(outcome: Outcome, standing: Standing) -> Iterator[str]:
         yield f"{outcome.sid} had no test users before; if Twilio does not take an empty list, remove them in Studio"
     live, newest = standing.live, standing.newest
     is_other_draft = newest.status != PUBLISHED and live is not None and not same(newest.definition, live.definition)
-    if "publish" in outcome.done and is_other_draft and not same(newest.definition, outcome.change.wanted.definition):
+    if "publish" in outcome.done and is_other_draft and not outcome.change.wanted.is_in(newest):
         yield f"the draft that was there before is revision {newest.revision}"

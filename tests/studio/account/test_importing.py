@@ -153,7 +153,7 @@ def test_a_draft_is_saved_beside_what_callers_hear(twilio: StandIn, written: Wri
     flow = twilio.account.flows[sid]
     assert flow.live is not None
     assert (flow.live.number, flow.newest.number, flow.test_users) == (1, 2, [USER])
-    assert flow.newest.commit_message == "imported from desk.json by studio-relay"
+    assert flow.newest.commit_message.startswith("imported from desk.json by studio-relay [")
     back = undo(outcome, options=("--environment", "prod"))
     assert back.commands == (
         f"studio-relay flow export {sid} --revision 1 --output {sid}.1.json --environment prod",
@@ -342,9 +342,33 @@ def test_what_twilio_keeps_otherwise_is_found_before_anything_is_published(
 
 
 def test_what_twilio_adds_by_itself_is_no_fault_and_no_reason_to_save_again(twilio: StandIn, written: Written) -> None:
-    twilio.on_save = lambda found: found | {"revision_hint": "x"}
-    (outcome,) = imported(twilio, written(), publish=True)
+    twilio.on_save = _adding
+    (outcome,) = imported(twilio, written())
     assert outcome.ok
+    assert imported(twilio, written()) == ()
+    (outcome,) = imported(twilio, written(), publish=True)
+    assert outcome.done == ("publish",)
+    assert imported(twilio, written(), publish=True) == ()
+    assert imported(twilio, written(), publish=True, since=1) == ()  # what we would write anyway is nobody's loss
+
+
+def test_what_somebody_adds_is_no_addition_of_twilios(twilio: StandIn, written: Written) -> None:
+    twilio.on_save = _adding
+    (outcome,) = imported(twilio, written(), publish=True)
+    flow = twilio.account.flows[outcome.sid]
+    theirs = _adding(flow.newest.definition)
+    theirs["states"][1]["properties"]["loop_forever"] = "true"
+    twilio.account.save(flow.sid, theirs, message=flow.newest.commit_message or "")
+    with pytest.raises(AccountError, match="at revision 3 now"):
+        imported(twilio, written(), publish=True)
+
+
+def _adding(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What an API keeps that fills in what it was not sent."""
+    copy: dict[str, Any] = json.loads(json.dumps(found))
+    for state in copy["states"]:
+        state["properties"].setdefault("kept_for", "a year")
+    return copy
 
 
 @pytest.mark.parametrize("fault", [Fault.ERROR_AFTER, Fault.HTML_AFTER])
@@ -353,7 +377,7 @@ def test_a_lost_answer_is_understood_though_twilio_adds_to_what_it_keeps(
     twilio: StandIn, written: Written, fault: Fault, existing: bool
 ) -> None:
     _prepared(twilio, existing)
-    twilio.on_save = lambda found: found | {"kept_for": "a year"}
+    twilio.on_save = _adding
     asked = len(planned(twilio, written(), publish=True)) and len(twilio.seen)
     twilio.faults = {2 * asked + 1: fault}
     (outcome,) = imported(twilio, written(), publish=True)

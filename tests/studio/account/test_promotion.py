@@ -107,13 +107,21 @@ def test_a_flow_is_made_there_and_then_kept_up_to_date(two: Two) -> None:
     sid = two.dev.add_flow("Desk", flow())
     (outcome,) = two.promoted("Desk", publish=True)
     assert outcome.done == ("create", "publish")
-    assert two.in_prod("Desk").commit_message == f"promoted from dev, {sid} revision 1"
+    assert two.in_prod("Desk").commit_message.startswith(f"promoted from dev, {sid} revision 1 [")
     two.dev.save(sid, flow(text="Good morning"))
     (outcome,) = two.promoted("Desk", publish=True, message="spring")
     assert two.in_prod("Desk").definition == flow(text="Good morning")
-    assert two.in_prod("Desk").commit_message == f"spring (promoted from dev, {sid} revision 2)"
+    assert two.in_prod("Desk").commit_message.startswith(f"spring (promoted from dev, {sid} revision 2) [")
     assert two.promoted("Desk", publish=True) == ()
     assert undo(outcome, options=("--environment", "prod")).commands[0].endswith("--environment prod")
+
+
+def test_what_twilio_adds_in_prod_is_no_reason_to_promote_again(two: Two) -> None:
+    sub = two.dev.add_flow("Greeting", flow(text="from below"))
+    two.dev.add_flow("Desk", flow(subflow(sub)))
+    two.twilio.on_save = lambda found: {"kept_for": "a year", **found}
+    assert [outcome.ok for outcome in two.promoted("Desk", publish=True)] == [True, True]
+    assert two.promoted("Desk", publish=True) == ()
 
 
 def test_subflows_go_first_and_are_known_by_their_new_sids(two: Two) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio_relay.studio.account.sameness import kept_otherwise, same
+from studio_relay.studio.account.sameness import kept_otherwise, same, seal
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -36,6 +36,12 @@ def test_a_definition_is_the_same_after_a_journey_and_in_another_order(found: di
 def test_nothing_is_missed_when_all_that_was_sent_is_there(sent: dict[str, Any], added: dict[str, Any]) -> None:
     assert kept_otherwise(sent, added | sent) == ()
     assert (kept_otherwise(sent, added) == () and kept_otherwise(added, sent) == ()) == same(sent, added)
+
+
+@given(OBJECTS, OBJECTS)
+def test_a_seal_is_of_one_definition_and_one_revision(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert (seal(one, 1) == seal(dict(reversed(other.items())), 1)) == same(one, other)
+    assert seal(one, 1) != seal(one, 11)
 
 
 def test_nothing_that_was_kept_is_another_definition() -> None:
