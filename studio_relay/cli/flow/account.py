@@ -47,13 +47,8 @@ def open_account(prefix: str = TWILIO, *, environment: str | None = None, enviro
             raise click.UsageError("--environments names a file of environments; say which with --environment NAME")
         return Account(Credentials.from_environment(variables(), prefix=prefix), notice=tell)
     chosen = load_environments(environments or DEFAULT_FILE).named(environment)
-    return Account(chosen.credentials(variables()), notice=tell)
-
-
-def same_environment(environment: str | None, environments: Path | None) -> tuple[str, ...]:
-    """What another command needs on its line to reach the same account."""
-    chosen = ("--environment", environment) if environment else ()
-    return (*chosen, *(("--environments", str(environments)) if environment and environments else ()))
+    options = ("--environment", environment, *(("--environments", str(environments)) if environments else ()))
+    return Account(chosen.credentials(variables(), options=options), notice=tell)
 
 
 def variables() -> dict[str, str]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from studio_relay.studio.account.api import Account
     from studio_relay.studio.account.change import FlowChange
     from studio_relay.studio.account.outcome import Outcome, Step
+    from studio_relay.studio.account.undo import Undo
 
 _TO_DO = {
     "create": "make the flow, as a draft",
@@ -22,6 +23,7 @@ _TO_DO = {
     "rename": "give it its new name",
     "test users": "set its test users",
 }
+_MOST_DIFFERENCES = 20
 
 
 def read_test_users(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -39,7 +41,6 @@ def change_flows(
     account: Account,
     planned: Sequence[tuple[FlowChange, Sequence[str]]],
     *,
-    options: tuple[str, ...],
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -47,31 +48,32 @@ def change_flows(
 ) -> tuple[Outcome, ...]:
     """Show the changes with their notices, ask, make them, and print what came of it.
 
-    `options` are what another command needs to reach this account; `afterwards` is called before anything is printed.
+    `afterwards` is called before anything is printed of what came of it.
     """
     from studio_relay.cli.asking import ask
     from studio_relay.cli.flow.printing import print_json
     from studio_relay.studio.account.carrying_out import carry_out
+    from studio_relay.studio.account.undo import undo
 
     if not as_json:
         for change, notices in planned:
             print_change(change, notices)
     if dry_run and as_json:
-        print_json(report(planned, None, options))
+        print_json(report(account, planned, None))
     elif dry_run:
         click.echo("nothing was changed: this was a dry run")
     if dry_run:
         return ()
     changes = [change for change, _ in planned if change.steps]
     if changes:
-        ask(f"do this in account {account.sid}?", yes=yes, declined="nothing was changed")
+        ask(f"do this in account {account.sid}?", yes=yes, shown=not as_json)
     outcomes = carry_out(account, changes, _silent if as_json else print_step)
     afterwards(outcomes)
     print_faults(changes, outcomes)
     if as_json:
-        print_json(report(planned, outcomes, options))
+        print_json(report(account, planned, outcomes))
     else:
-        print_undo(outcomes, options)
+        print_undo([undo(account, outcome) for outcome in reversed(outcomes)])
     return outcomes
 
 
@@ -141,15 +143,20 @@ def print_faults(changes: Sequence[FlowChange], outcomes: Sequence[Outcome]) -> 
     for change in changes[len(outcomes) :]:
         if change.steps:
             _say(f"{change.wanted.label}: not begun")
-    _say("to go on, give the same command again: what is done already is not done twice")
+    if any(outcome.kept_otherwise for outcome in outcomes):
+        _say("Twilio would do so again: take that out of the flow, or write it as Twilio keeps it, then repeat this")
+    else:
+        _say("to go on, give the same command again: what is done already is not done twice")
 
 
 def _print_fault(outcome: Outcome) -> None:
     label = outcome.change.wanted.label
     for note in outcome.notes:
         _say(f"{label}: {note}")
-    for place in outcome.kept_otherwise:
+    for place in outcome.kept_otherwise[:_MOST_DIFFERENCES]:
         _say(f"{label}: Twilio kept something else than was sent: {place}")
+    if len(outcome.kept_otherwise) > _MOST_DIFFERENCES:
+        _say(f"{label}: ... and {len(outcome.kept_otherwise) - _MOST_DIFFERENCES} more")
     if outcome.failure:
         _say("\n".join(f"{label}: {line}" for line in outcome.failure.splitlines()))
     if outcome.ok:
@@ -162,12 +169,10 @@ def _print_fault(outcome: Outcome) -> None:
         _say(f"{label}: {outcome.sid} is at revision {outcome.revision}")
 
 
-def print_undo(outcomes: Sequence[Outcome], options: tuple[str, ...]) -> None:
-    """How to take back what was done, the last first."""
+def print_undo(backwards: Sequence[Undo]) -> None:
+    """How to take back what was done, in this order."""
     from studio_relay.cli.printable import printable
-    from studio_relay.studio.account.undo import undo
 
-    backwards = [undo(outcome, options=options) for outcome in reversed(outcomes)]
     if any(back.commands or back.remarks for back in backwards):
         click.echo("to undo:")
     for back in backwards:
@@ -202,11 +207,10 @@ def change_to_json(change: FlowChange, notices: Sequence[str]) -> dict[str, Any]
     }
 
 
-def outcome_to_json(outcome: Outcome, options: tuple[str, ...]) -> dict[str, Any]:
+def outcome_to_json(account: Account, outcome: Outcome) -> dict[str, Any]:
     """What became of one change, for programs."""
     from studio_relay.studio.account.undo import undo
 
-    back = undo(outcome, options=options)
     return {
         "ok": outcome.ok,
         "flow": outcome.sid or None,
@@ -217,21 +221,21 @@ def outcome_to_json(outcome: Outcome, options: tuple[str, ...]) -> dict[str, Any
         "kept_otherwise": list(outcome.kept_otherwise),
         "notes": list(outcome.notes),
         "failure": outcome.failure or None,
-        "undo": {"commands": list(back.commands), "remarks": list(back.remarks)},
+        "undo": undo(account, outcome).to_json(),
     }
 
 
 def report(
+    account: Account,
     planned: Sequence[tuple[FlowChange, Sequence[str]]],
     outcomes: Sequence[Outcome] | None,
-    options: tuple[str, ...],
 ) -> Mapping[str, Any]:
     """The report for programs; without outcomes, of what would be done."""
     flows = [change_to_json(change, notices) for change, notices in planned]
     begun = iter(outcomes or ())
     for flow in flows:
         outcome = next(begun, None) if flow["steps"] else None
-        flow["outcome"] = outcome_to_json(outcome, options) if outcome else None
+        flow["outcome"] = outcome_to_json(account, outcome) if outcome else None
     ok = all(outcome.ok for outcome in outcomes or ())
     return {"version": 1, "ok": ok, "dry_run": outcomes is None, "flows": flows}
 

@@ -60,7 +60,7 @@ def command(
 
     A draft is heard by test users only. Publishing is a step behind it: what Twilio kept is compared first.
     """
-    from studio_relay.cli.flow.account import open_account, same_environment, tell
+    from studio_relay.cli.flow.account import open_account, tell
     from studio_relay.studio.account.importing import Ordered, plan_import
 
     sources = _sources(words, name=name, since=since, select=select, map_path=map_path)
@@ -70,7 +70,6 @@ def command(
         outcomes = change_flows(
             account,
             [(plan.change, plan.notices) for plan in plans],
-            options=same_environment(environment, environments),
             dry_run=dry_run,
             yes=yes,
             as_json=as_json,

@@ -53,7 +53,7 @@ def command(
     new one. SIDs and numbers of the first account that no map replaces would break in the second: they are all said,
     and nothing is changed.
     """
-    from studio_relay.cli.flow.account import open_account, same_environment, tell
+    from studio_relay.cli.flow.account import open_account, tell
     from studio_relay.studio.account.environments import DEFAULT_FILE, load_environments
     from studio_relay.studio.account.importing import Ordered
     from studio_relay.studio.account.promotion import Place, plan_promotion
@@ -78,7 +78,6 @@ def command(
         outcomes = change_flows(
             target,
             [(plan.change, plan.notices) for plan in plans],
-            options=same_environment(target_name, environments),
             dry_run=dry_run,
             yes=yes,
             as_json=as_json,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from studio_relay.errors import AccountError
     from studio_relay.studio.account.api import Account
     from studio_relay.studio.account.numbers import Change, NumberRecord
+    from studio_relay.studio.account.undo import Undo
 
 
 @click.command("point")
@@ -45,8 +46,9 @@ def command(
     own URLs count for nothing. What changes is said first, and how to undo it last.
     """
     from studio_relay.cli.asking import ask
-    from studio_relay.cli.flow.account import open_account, same_environment
+    from studio_relay.cli.flow.account import open_account
     from studio_relay.studio.account.numbers import Destination, changes, find_number, refuse_if_owned, remarks
+    from studio_relay.studio.account.undo import undo_pointing
 
     _check_options(fallback_url, status_callback)
     with open_account(environment=environment, environments=environments) as account:
@@ -59,13 +61,13 @@ def command(
         if not as_json:
             _print_plan(number, planned, warnings)
         if planned and not dry_run:
-            ask(f"change {number.sid}?", yes=yes, declined="nothing was changed")
+            ask(f"change {number.sid}?", yes=yes, shown=not as_json)
             _change(account, number, planned)
-    undo = _undo(number, planned, same_environment(environment, environments)) if planned and not dry_run else ""
+        undo = undo_pointing(account, number, planned) if planned and not dry_run else None
     if as_json:
-        _print_json(number, planned, warnings, dry_run, undo)
+        _print_json(number, planned, warnings, undo)
     else:
-        _print_outcome(number, planned, dry_run, undo)
+        _print_outcome(number, undo)
 
 
 def _check_options(fallback_url: str | None, status_callback: str | None) -> None:
@@ -89,6 +91,8 @@ def _voice_url(account: Account, target: str) -> tuple[str, list[str]]:
 
 def _flow_warnings(account: Account, sid: str) -> list[str]:
     """Look at what callers of the flow would get. Raises AccountError if that is nothing."""
+    import json
+
     from studio_relay.errors import AccountError, FlowError
     from studio_relay.studio.document import read_document
     from studio_relay.studio.flow import build_flow
@@ -98,14 +102,13 @@ def _flow_warnings(account: Account, sid: str) -> list[str]:
     except AccountError as error:
         if error.status != 404:
             raise
+        publish = account.command("flow", "import", "FILE", sid, "--publish")
         raise AccountError(
             f"{sid}: was never published, so callers would hear an error; nothing was changed. Publish it in Studio, "
-            "or with `studio-relay flow import FILE " + sid + " --publish`.",
+            f"or with `{publish}`.",
             status=404,
         ) from error
     try:
-        import json
-
         flow = build_flow(read_document(json.dumps(live.definition), name=sid), strict=False)
         answers = any(transition.next for transition in flow.trigger.on("incomingCall"))
     except FlowError as error:
@@ -118,8 +121,12 @@ def _change(account: Account, number: NumberRecord, planned: Sequence[Change]) -
     from studio_relay.errors import AccountError
     from studio_relay.studio.account.numbers import owner, still_missing
 
+    listed = account.command("number", "list")
     try:
         changed = account.update_number(number.sid, **{change.field: change.after for change in planned})
+    except KeyboardInterrupt:
+        click.echo(f"studio-relay: interrupted; whether it was changed is not known: look with `{listed}`", err=True)
+        raise
     except AccountError as error:
         if not error.unknown:
             raise AccountError(f"{error}\nNothing was changed.", status=error.status, code=error.code) from error
@@ -127,13 +134,13 @@ def _change(account: Account, number: NumberRecord, planned: Sequence[Change]) -
     if owner(changed):
         raise AccountError(
             f"{number.sid}: was changed as said, but meanwhile somebody gave it to {owner(changed)}, which has its "
-            "calls now. Look at it with `studio-relay number list`."
+            f"calls now. Look at it with `{listed}`."
         )
     missing = still_missing(changed, planned)
     if missing:
         raise AccountError(
             f"{number.sid}: Twilio did not keep all of it: {'; '.join(map(str, missing))}. "
-            "Look at it with `studio-relay number list`, and repeat this."
+            f"Look at it with `{listed}`, and repeat this."
         )
 
 
@@ -147,22 +154,10 @@ def _looked_at(account: Account, number: NumberRecord, error: AccountError) -> N
     except AccountError as second:
         raise AccountError(
             f"{error}\nLooking failed too: {second}\n"
-            f"{number.sid} may or may not lead there now: look with `studio-relay number list`, or repeat this.",
+            f"{number.sid} may or may not lead there now: look with `{account.command('number', 'list')}`, or "
+            "repeat this.",
             unknown=True,
         ) from error
-
-
-def _undo(number: NumberRecord, planned: Sequence[Change], options: Sequence[str]) -> str:
-    """The command that points the number where it led before; "" where no URL of ours leads there."""
-    import shlex
-
-    if not number.voice_url.startswith("https://"):
-        return ""
-    words = ["studio-relay", "number", "point", number.sid, number.voice_url]
-    before = {change.field: change.before for change in planned}
-    for field, option in (("voice_fallback_url", "--fallback-url"), ("status_callback", "--status-callback")):
-        words += [option, before[field]] if field in before else []
-    return shlex.join([*words, *options])
 
 
 def _print_plan(number: NumberRecord, planned: Sequence[Change], warnings: Sequence[str]) -> None:
@@ -180,27 +175,22 @@ def _print_plan(number: NumberRecord, planned: Sequence[Change], warnings: Seque
         print_wrapped(f"warning: {warning}", first="  ", indent="    ")
 
 
-def _print_outcome(number: NumberRecord, planned: Sequence[Change], dry_run: bool, undo: str) -> None:
+def _print_outcome(number: NumberRecord, undo: Undo | None) -> None:
+    from studio_relay.cli.flow.changing import print_undo
     from studio_relay.cli.flow.printing import print_wrapped
 
-    if dry_run or not planned:
+    if undo is None:
         click.echo("nothing was changed")
-        return
-    print_wrapped(f"changed {number.sid}, and looked: it is so")
-    if undo:
-        click.echo("to undo it:")
-        click.echo(f"  {undo}")
     else:
-        print_wrapped("there is nothing to go back to: before, it led to no https:// URL")
+        print_wrapped(f"changed {number.sid}; Twilio says it is so")
+        print_undo([undo])
 
 
-def _print_json(
-    number: NumberRecord, planned: Sequence[Change], warnings: Sequence[str], dry_run: bool, undo: str
-) -> None:
+def _print_json(number: NumberRecord, planned: Sequence[Change], warnings: Sequence[str], undo: Undo | None) -> None:
     from dataclasses import asdict
 
     from studio_relay.cli.flow.printing import print_json
 
-    report: dict[str, Any] = {"version": 1, "ok": True, "number": number.sid, "changed": bool(planned) and not dry_run}
+    report: dict[str, Any] = {"version": 1, "ok": True, "number": number.sid, "changed": undo is not None}
     report |= {"changes": [asdict(change) for change in planned], "warnings": list(warnings)}
-    print_json(report | ({"undo": undo} if undo else {}))
+    print_json(report | ({"undo": undo.to_json()} if undo else {}))

@@ -64,6 +64,7 @@ class Account:
         from twilio.rest import Client
 
         self.sid = credentials.account_sid
+        self.command = credentials.command
         self._http = Http(credentials, notice=notice, sleep=sleep)
         self._client = Client(credentials.user, credentials.secret, self.sid, http_client=self._http)
 
@@ -96,9 +97,8 @@ class Account:
         if found:
             raise AccountError(f"{name!r}: {len(found)} flows have this name: {', '.join(found)}. Say the SID.")
         near = did_you_mean(name, [flow.friendly_name for flow in flows])
-        raise AccountError(
-            f"{name!r}: account {self.sid} has no flow of this name.{near} `studio-relay flow list` shows its flows."
-        )
+        shows = f"`{self.command('flow', 'list')}` shows its flows."
+        raise AccountError(f"{name!r}: account {self.sid} has no flow of this name.{near} {shows}")
 
     def flow(self, sid: str) -> FlowRecord:
         """The newest revision of a flow, draft or published."""

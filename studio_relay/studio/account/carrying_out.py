@@ -143,7 +143,7 @@ class _Run:
     def _publish(self) -> str:
         published = self._write(status=PUBLISHED)
         if self._outcome.change.standing is None:
-            lead = f"`studio-relay number point NUMBER {published.sid}` leads a number to it"
+            lead = f"`{self._account.command('number', 'point', 'NUMBER', published.sid)}` leads a number to it"
             return f"published as revision {published.revision}; {lead}"
         return f"published as revision {published.revision}; callers hear it from now on"
 
@@ -163,9 +163,10 @@ class _Run:
         except AccountError as error:
             saved = self._found_saved(error, status)
         if saved.revision > before + 1:
+            export = self._account.command("flow", "export", outcome.sid, "--revision", str(saved.revision - 1))
             outcome.notes.append(
                 f"{outcome.sid} was at revision {before} and is at {saved.revision}: somebody saved between; "
-                f"look at what they did: `studio-relay flow export {outcome.sid} --revision {saved.revision - 1}`"
+                f"look at what they did: `{export}`"
             )
         outcome.revision = saved.revision
         self._status = saved.status

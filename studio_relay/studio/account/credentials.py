@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -16,16 +17,23 @@ class Credentials:
     """An account and what proves that it is ours: its auth token, or an API key with its secret.
 
     `user` is the account's SID or the key's. `prefix` begins the names of the variables it was read from, which
-    messages name. The secret is in no repr.
+    messages name; `options` are what a command needs to come to the same account. The secret is in no repr.
     """
 
     account_sid: str
     user: str
     secret: str = field(repr=False)
     prefix: str = "TWILIO_"
+    options: tuple[str, ...] = ()
+
+    def command(self, *words: str) -> str:
+        """A command line of ours about this account, as messages name it: `studio-relay flow list`."""
+        return shlex.join(["studio-relay", *words, *self.options])
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str], *, prefix: str = "TWILIO_") -> Credentials:
+    def from_environment(
+        cls, environ: Mapping[str, str], *, prefix: str = "TWILIO_", options: tuple[str, ...] = ()
+    ) -> Credentials:
         """Read `{prefix}ACCOUNT_SID`, then `_API_KEY` with `_API_SECRET`, else `_AUTH_TOKEN`.
 
         Raises AccountError with a line for each variable that is missing or no such thing.
@@ -35,7 +43,9 @@ class Credentials:
         if faults:
             raise AccountError("\n".join(faults))
         user, secret = ("API_KEY", "API_SECRET") if found["API_KEY"] else ("ACCOUNT_SID", "AUTH_TOKEN")
-        return cls(account_sid=found["ACCOUNT_SID"], user=found[user], secret=found[secret], prefix=prefix)
+        return cls(
+            account_sid=found["ACCOUNT_SID"], user=found[user], secret=found[secret], prefix=prefix, options=options
+        )
 
 
 _NAMES = ("ACCOUNT_SID", "AUTH_TOKEN", "API_KEY", "API_SECRET")

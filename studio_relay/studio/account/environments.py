@@ -36,7 +36,7 @@ class Environment:
     account_sid: str = ""
     values: ValueMap = field(default_factory=ValueMap)
 
-    def credentials(self, environ: Mapping[str, str]) -> Credentials:
+    def credentials(self, environ: Mapping[str, str], *, options: tuple[str, ...] = ()) -> Credentials:
         """Who we are to this account, from `environ`. Raises AccountError naming variables and environment."""
         variable = f"{self.prefix}ACCOUNT_SID"
         said = environ.get(variable, "").strip()
@@ -47,7 +47,7 @@ class Environment:
             )
         known = dict(environ) | ({variable: self.account_sid} if self.account_sid else {})
         try:
-            return Credentials.from_environment(known, prefix=self.prefix)
+            return Credentials.from_environment(known, prefix=self.prefix, options=options)
         except AccountError as error:
             lines = str(error).splitlines()
             raise AccountError("\n".join(f"environment {self.name!r}: {line}" for line in lines)) from None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio_relay.errors import AccountError
 from studio_relay.studio.account.credentials import Credentials
-from studio_relay.studio.account.refusals import in_doubt, misdirected, place, refused, unreached, unusable
+from studio_relay.studio.account.refusals import in_doubt, misdirected, refused, unreached, unusable
 
 if TYPE_CHECKING:
     import httpx
@@ -114,12 +114,6 @@ class Http:
             response = self._client.send(request, auth=auth)
         except httpx.HTTPError as error:
             return _unanswered(request, error)
-        except KeyboardInterrupt:
-            if _changes(request):
-                self._notice(
-                    f"interrupted: whether {place(request)} was carried out is not known; look before you go on"
-                )
-            raise
         body = _json(response)
         self.answer = body if isinstance(body, dict) else {}
         if response.status_code < 300 and isinstance(body, dict):

@@ -142,7 +142,7 @@ def _planned(account: Account, source: Source, ordered: Ordered, flows: Sequence
         test_users=ordered.test_users,
     )
     change = FlowChange(wanted=wanted, standing=standing(account, target, ordered) if target else None)
-    _refuse_moved(source, change)
+    _refuse_moved(account, source, change)
     check_at_twilio(account, change)
     return PlannedImport(source=source, change=change, notices=tuple(_notices(source, change)))
 
@@ -195,7 +195,7 @@ def _known_since(source: Source, sid: str) -> int | None:
     return source.mark.revision if source.mark and source.mark.flow_sid == sid else None
 
 
-def _refuse_moved(source: Source, change: FlowChange) -> None:
+def _refuse_moved(account: Account, source: Source, change: FlowChange) -> None:
     """Refuse to write over what the file's maker cannot have seen; what we would write anyway is nobody's loss."""
     if change.standing is None:
         return
@@ -204,10 +204,10 @@ def _refuse_moved(source: Source, change: FlowChange) -> None:
         return
     said = f" ({newest.commit_message!r})" if newest.commit_message else ""
     theirs = f"{newest.sid}.{newest.revision}.json"
+    export = account.command("flow", "export", newest.sid, "--revision", str(newest.revision), "--output", theirs)
     raise AccountError(
         f"was made from revision {since} of {newest.sid}, which is at revision {newest.revision} now: "
-        f"{newest.status}, {newest.date_updated or 'date unknown'}{said}. To see what changed there: "
-        f"`studio-relay flow export {newest.sid} --revision {newest.revision} --output {theirs}` and "
+        f"{newest.status}, {newest.date_updated or 'date unknown'}{said}. To see what changed there: `{export}` and "
         f"`studio-relay flow diff {source.file} {theirs}`. Take it over into the file, then import with "
         f"`--since {newest.revision}`."
     )

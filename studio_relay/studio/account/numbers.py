@@ -83,9 +83,7 @@ def find_number(numbers: Iterable[NumberRecord], wanted: str) -> NumberRecord:
     if found:
         raise AccountError(f"{len(found)} numbers have this name: {', '.join(n.sid for n in found)}. Say the SID.")
     form = "" if re.fullmatch(r"\+[1-9]\d{6,14}|PN[0-9a-fA-F]{32}", digits) else " Write it as +15550100001 or its SID."
-    raise AccountError(
-        f"the number you name is none of the account's {len(numbers)}.{form} `studio-relay number list` shows them."
-    )
+    raise AccountError(f"the number you name is none of the account's {len(numbers)}.{form} `number list` shows them.")
 
 
 def check_url(option: str, url: str) -> None:

@@ -107,8 +107,8 @@ def _next(response: httpx.Response, credentials: Credentials) -> str:
     if status == 403:
         return "A restricted key may lack this permission, or the account is suspended: look at it in Twilio's console."
     if status == 404:
-        account = credentials.account_sid
-        return f"Account {account} has it not: `studio-relay flow list` and `number list` show what it has."
+        has = " and ".join(f"`{credentials.command(noun, 'list')}`" for noun in ("flow", "number"))
+        return f"Account {credentials.account_sid} has it not: {has} show what it has."
     if status == 429:
         asked = quoted(response.headers.get("retry-after", ""))
         wait = f" (Retry-After: {asked} s)" if asked.isdigit() else ""

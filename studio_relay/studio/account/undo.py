@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from studio_relay.studio.account.api import Account
 from studio_relay.studio.account.change import PUBLISHED, Standing
+from studio_relay.studio.account.numbers import Change, NumberRecord
 from studio_relay.studio.account.outcome import Outcome
 from studio_relay.studio.account.sameness import same
 
@@ -18,12 +19,13 @@ class Undo:
     commands: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, list[str]]:
+        """Both, for programs."""
+        return {"commands": list(self.commands), "remarks": list(self.remarks)}
 
-def undo(outcome: Outcome, *, options: tuple[str, ...] = ()) -> Undo:
-    """How to take back what was done; nothing for an outcome that changed nothing.
 
-    `options` are what else the commands need to reach the same account, such as `--environment prod`.
-    """
+def undo(account: Account, outcome: Outcome) -> Undo:
+    """How to take back what was done; nothing for an outcome that changed nothing."""
     if not outcome.done:
         return Undo()
     standing = outcome.change.standing
@@ -33,22 +35,41 @@ def undo(outcome: Outcome, *, options: tuple[str, ...] = ()) -> Undo:
             "or leave it there"
         )
         return Undo(remarks=(remark,))
-    return Undo(commands=_commands(outcome, standing, options), remarks=tuple(_remarks(outcome, standing)))
+    return Undo(commands=_commands(account, outcome, standing), remarks=tuple(_remarks(outcome, standing)))
 
 
-def _commands(outcome: Outcome, standing: Standing, options: tuple[str, ...]) -> tuple[str, ...]:
+def undo_pointing(account: Account, number: NumberRecord, changed: Sequence[Change]) -> Undo:
+    """How to let a number lead where it led before; `number` is as it was."""
+    leads_back = number.voice_url.startswith("https://")
+    words, left = ["number", "point", number.sid, number.voice_url], []
+    for change in changed:
+        option = _OPTIONS.get(change.field)
+        if leads_back and option and (not change.before or change.before.startswith("https://")):
+            words += [option, change.before]
+        elif change.before and not (leads_back and change.field == "voice_url"):
+            left.append(f"{change.field} {change.before}")
+    if not leads_back and not left:
+        return Undo(remarks=("there is nothing to go back to: before, it led nowhere",))
+    by_hand = f"set in Twilio's console (Phone Numbers, the number): {', '.join(left)}"
+    return Undo(commands=(account.command(*words),) if leads_back else (), remarks=(by_hand,) if left else ())
+
+
+_OPTIONS = {"voice_fallback_url": "--fallback-url", "status_callback": "--status-callback"}
+
+
+def _commands(account: Account, outcome: Outcome, standing: Standing) -> tuple[str, ...]:
     """Export what was there before, and import it over what is there now, if nobody saved since."""
     sid, published = outcome.sid, "publish" in outcome.done and standing.live is not None
     before = standing.live if published and standing.live else standing.newest
     file = f"{sid}.{before.revision}.json"
-    back = ["import", file, sid, "--since", str(outcome.revision)]
+    back = ["flow", "import", file, sid, "--since", str(outcome.revision)]
     back += ["--publish"] if published else []
     if outcome.change.wanted.name != standing.newest.friendly_name:
         back += ["--name", standing.newest.friendly_name]
     if "test users" in outcome.done:
         back += ["--test-users", ",".join(standing.test_users)]
-    out = ["export", sid, "--revision", str(before.revision), "--output", file]
-    return tuple(shlex.join(["studio-relay", "flow", *words, *options]) for words in (out, back))
+    out = ["flow", "export", sid, "--revision", str(before.revision), "--output", file]
+    return account.command(*out), account.command(*back)
 
 
 def _remarks(outcome: Outcome, standing: Standing) -> Iterator[str]:

@@ -152,6 +152,41 @@ def test_what_twilio_keeps_otherwise_leaves_with_one(run: Any, flow: Any, twilio
     assert done.exit_code == 1
     assert "#/states/2/properties/url (relay) was left out" in " ".join(done.output.split())
     assert "not done: publish" in done.output
+    assert "Twilio would do so again" in " ".join(done.output.split())
+    assert "is not done twice" not in done.output
+
+
+def test_of_much_that_twilio_keeps_otherwise_some_is_said(run: Any, flow: Any, kit: Any, twilio: StandIn) -> None:
+    twilio.on_save = lambda found: (
+        found
+        | {"states": [state | {"type": 1, "name": 1, "properties": 1, "transitions": 1} for state in found["states"]]}
+    )
+    done = imports(run, flow().name, "--publish", "--yes")
+    assert done.exit_code == 1
+    assert done.stderr.count("kept something else") == 20
+    assert "... and 4 more" in done.stderr
+
+
+def test_a_report_for_programs_changes_nothing_that_was_not_shown(run: Any, flow: Any, twilio: StandIn) -> None:
+    done = imports(run, flow().name, "--json")
+    assert done.exit_code == 2
+    assert "--dry-run" in done.stderr
+    assert twilio.writes == []
+
+
+def test_commands_in_messages_go_to_the_same_account(
+    run: Any, flow: Any, kit: Any, twilio: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("studio-relay.toml").write_text(f'[environments.prod]\naccount_sid = "{twilio.account.sid}"\n')
+    monkeypatch.setenv("TWILIO_PROD_AUTH_TOKEN", twilio.account.secrets[""])
+    done = imports(run, flow().name, "--publish", "--yes", "--environment", "prod")
+    assert "`studio-relay number point NUMBER FW10000000000000000000000000000001 --environment prod`" in " ".join(
+        done.stdout.split()
+    )
+    (made,) = twilio.account.flows.values()
+    twilio.account.save(made.sid, kit.talk("wss://old.example.com/relay/scripted"))
+    said = imports(run, flow().name, "--environment", "prod").stderr
+    assert "--revision 3 --output FW10000000000000000000000000000001.3.json --environment prod`" in said
 
 
 def test_the_account_of_an_environment(run: Any, flow: Any, twilio: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,6 +90,42 @@ def test_where_there_was_nothing_there_is_no_undo(run: Any, desk: str) -> None:
     assert "there is nothing to go back to" in point(run, "Desk", "--yes").stdout
 
 
+@pytest.mark.parametrize("url", ["https://old.example/voice", "http://old.example/voice"])
+def test_what_no_command_takes_back_is_said(run: Any, twilio: StandIn, desk: str, url: str) -> None:
+    old = {"voice_url": url, "voice_method": "GET", "voice_fallback_url": "http://old.example/sorry"}
+    twilio.account.numbers[NUMBER].update(old, api_version="2008-08-01")
+    done = point(run, "Desk", "--fallback-url", FALLBACK, "--yes")
+    said = " ".join(done.stdout.replace("#", " ").split())
+    for line in ("voice_method GET", "voice_fallback_url http://old.example/sorry", "api_version 2008-08-01"):
+        assert line in said
+    assert ("voice_url http://old" in said) == (url.startswith("http://"))
+    for command in (line.strip() for line in done.stdout.splitlines() if line.startswith("  studio-relay")):
+        assert run(*shlex.split(command)[1:], "--yes").exit_code == 0
+        assert state(twilio)["voice_url"] == url
+
+
+def test_the_way_back_goes_to_the_same_account(
+    run: Any, twilio: StandIn, desk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twilio.account.numbers[NUMBER]["voice_url"] = "https://old.example/voice"
+    (tmp_path / "studio-relay.toml").write_text(f'[environments.prod]\naccount_sid = "{twilio.account.sid}"\n')
+    monkeypatch.setenv("TWILIO_PROD_AUTH_TOKEN", twilio.account.secrets[""])
+    done = point(run, "Desk", "--yes", "--environment", "prod")
+    assert done.stdout.splitlines()[-1].endswith("https://old.example/voice --environment prod")
+    assert "`studio-relay flow list --environment prod`" in point(run, "Dsk", "--environment", "prod").stderr
+
+
+def test_an_interrupt_while_it_is_changed_says_that_nobody_knows(run: Any, twilio: StandIn, desk: str) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    twilio.before[4] = interrupt
+    done = point(run, "Desk", "--yes")
+    assert done.exit_code == 130
+    assert "whether it was changed is not known" in " ".join(done.stderr.split())
+    assert "`studio-relay number list`" in done.stderr
+
+
 @pytest.mark.parametrize("owner", [{"trunk_sid": "TK" + "0" * 32}, {"voice_application_sid": "AP" + "0" * 32}])
 def test_a_number_of_a_trunk_or_application_is_refused(
     run: Any, twilio: StandIn, desk: str, owner: dict[str, str]
@@ -170,8 +207,16 @@ def test_the_report_for_programs(run: Any, twilio: StandIn, desk: str) -> None:
             {"field": "voice_fallback_url", "before": "", "after": FALLBACK},
         ],
         "warnings": [],
+        "undo": {"commands": [], "remarks": ["there is nothing to go back to: before, it led nowhere"]},
     }
     assert json.loads(point(run, "Desk", "--json", "--dry-run").stdout)["changed"] is False
+
+
+def test_a_report_for_programs_changes_nothing_that_was_not_shown(run: Any, twilio: StandIn, desk: str) -> None:
+    done = point(run, "Desk", "--json")
+    assert done.exit_code == 2
+    assert "--dry-run" in done.stderr
+    assert twilio.writes == []
 
 
 # ----------------------------------------------------------------------------------------------- faults
@@ -209,7 +254,7 @@ def test_an_answer_lost_is_looked_for(run: Any, twilio: StandIn, desk: str) -> N
     twilio.faults = dict.fromkeys(range(4, 10), Fault.TIMEOUT_AFTER)
     done = point(run, "Desk", "--yes")
     assert done.exit_code == 0
-    assert "and looked: it is so" in done.stdout
+    assert "Twilio says it is so" in done.stdout
 
 
 def test_an_api_that_ignores_what_it_is_sent_is_noticed(run: Any, twilio: StandIn, desk: str) -> None:

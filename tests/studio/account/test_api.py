@@ -310,21 +310,6 @@ def test_a_key_opens_the_account_it_belongs_to(twilio: StandIn) -> None:
         assert len(list(account.numbers())) == 1
 
 
-def test_an_interrupted_change_is_said_to_be_in_doubt(twilio: StandIn) -> None:
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    told: list[str] = []
-    twilio.before = {0: interrupt, 1: interrupt}
-    with opened(twilio, notice=told.append) as account:
-        with pytest.raises(KeyboardInterrupt):
-            list(account.flows())
-        assert told == []
-        with pytest.raises(KeyboardInterrupt):
-            account.create_flow(friendly_name="x", status="draft", definition=definition("hi"))
-    assert "whether POST https://studio.twilio.com/v2/Flows was carried out is not known" in told[0]
-
-
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

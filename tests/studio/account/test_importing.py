@@ -85,8 +85,8 @@ def test_a_file_becomes_a_new_flow_of_its_name_as_a_draft(twilio: StandIn, writt
     flow = twilio.account.flows[outcome.sid]
     assert outcome.done == ("create",)
     assert (flow.newest.friendly_name, flow.newest.status, flow.newest.definition) == ("desk", "draft", NEW)
-    assert undo(outcome).commands == ()
-    assert "delete it in Twilio's console" in undo(outcome).remarks[0]
+    assert undo(opened(twilio), outcome).commands == ()
+    assert "delete it in Twilio's console" in undo(opened(twilio), outcome).remarks[0]
 
 
 def test_a_new_flow_has_no_test_users_to_take_away(twilio: StandIn, written: Written) -> None:
@@ -119,7 +119,7 @@ def test_a_flow_is_named_by_sid_or_friendly_name_and_renamed(twilio: StandIn, wr
     (outcome,) = imported(twilio, written(), flow=sid, name="Reception")
     assert outcome.done == ("rename",)
     assert twilio.account.flows[sid].newest.friendly_name == "Reception"
-    assert "--name 'Front desk'" in undo(outcome).commands[1]
+    assert "--name 'Front desk'" in undo(opened(twilio), outcome).commands[1]
 
 
 def test_a_rename_leaves_the_status_alone(twilio: StandIn, written: Written) -> None:
@@ -154,10 +154,10 @@ def test_a_draft_is_saved_beside_what_callers_hear(twilio: StandIn, written: Wri
     assert flow.live is not None
     assert (flow.live.number, flow.newest.number, flow.test_users) == (1, 2, [USER])
     assert flow.newest.commit_message.startswith("imported from desk.json by studio-relay [")
-    back = undo(outcome, options=("--environment", "prod"))
+    back = undo(opened(twilio), outcome)
     assert back.commands == (
-        f"studio-relay flow export {sid} --revision 1 --output {sid}.1.json --environment prod",
-        f"studio-relay flow import {sid}.1.json {sid} --since 2 --test-users '' --environment prod",
+        f"studio-relay flow export {sid} --revision 1 --output {sid}.1.json",
+        f"studio-relay flow import {sid}.1.json {sid} --since 2 --test-users ''",
     )
     assert "callers go on hearing revision 1" in back.remarks[0]
 
@@ -174,7 +174,9 @@ def test_publishing_saves_a_draft_compares_it_and_publishes(twilio: StandIn, wri
         ("publish", "begun"),
         ("publish", "done"),
     ]
-    assert undo(outcome).commands[1] == f"studio-relay flow import {sid}.1.json {sid} --since 3 --publish"
+    assert (
+        undo(opened(twilio), outcome).commands[1] == f"studio-relay flow import {sid}.1.json {sid} --since 3 --publish"
+    )
 
 
 def test_a_draft_that_was_tried_is_published_without_saving_it_again(twilio: StandIn, written: Written) -> None:
@@ -183,7 +185,7 @@ def test_a_draft_that_was_tried_is_published_without_saving_it_again(twilio: Sta
     (outcome,) = imported(twilio, written(), publish=True)
     assert outcome.done == ("publish",)
     assert [revision.status for revision in twilio.account.flows[sid].revisions] == ["published", "draft", "published"]
-    assert "--revision 1" in undo(outcome).commands[0]
+    assert "--revision 1" in undo(opened(twilio), outcome).commands[0]
 
 
 def test_undoing_brings_back_what_was_heard_before(twilio: StandIn, written: Written) -> None:
@@ -202,7 +204,7 @@ def test_test_users_can_be_set_alone_and_taken_away(twilio: StandIn, written: Wr
     assert twilio.account.flows[sid].test_users == [USER]
     (outcome,) = imported(twilio, written(), users=())
     assert twilio.account.flows[sid].test_users == []
-    assert undo(outcome).commands[1].endswith(f"--since 1 --test-users {USER}")
+    assert undo(opened(twilio), outcome).commands[1].endswith(f"--since 1 --test-users {USER}")
 
 
 # ------------------------------------------------------------------------------------- revisions of other people
