@@ -21,5 +21,10 @@ def ask(question: str, *, yes: bool, declined: str = "nothing was changed", show
         raise NotDone(f"{declined}; --dry-run reports what would be done, and --yes says yes to it beforehand")
     if not sys.stdin.isatty():
         raise NotDone(f"{declined}; there is nobody to ask, and --yes says yes beforehand")
-    if not click.confirm(question, err=True):
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(f"\nstudio-relay: {declined}", err=True)
+        raise
+    if not agreed:
         raise NotDone(declined)
