@@ -61,7 +61,8 @@ def command(
     A draft is heard by test users only. Publishing is a step behind it: what Twilio kept is compared first.
     """
     from studio_relay.cli.flow.account import open_account, tell
-    from studio_relay.studio.account.importing import Ordered, plan_import
+    from studio_relay.studio.account.change import Ordered
+    from studio_relay.studio.account.importing import plan_import
 
     sources = _sources(words, name=name, since=since, select=select, map_path=map_path)
     with open_account(environment=environment, environments=environments) as account:

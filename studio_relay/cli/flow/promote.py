@@ -54,8 +54,8 @@ def command(
     and nothing is changed.
     """
     from studio_relay.cli.flow.account import open_account, tell
+    from studio_relay.studio.account.change import Ordered
     from studio_relay.studio.account.environments import DEFAULT_FILE, load_environments
-    from studio_relay.studio.account.importing import Ordered
     from studio_relay.studio.account.promotion import Place, plan_promotion
     from studio_relay.studio.account.subflows import LATEST_PUBLISHED
 

@@ -18,6 +18,15 @@ StepKind = Literal["create", "save", "publish", "rename", "test users"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ordered:
+    """What was asked for, for all files alike. `message` is kept with the revision."""
+
+    publish: bool = False
+    test_users: tuple[str, ...] | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """What a flow is to become.
 

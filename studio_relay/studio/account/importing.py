@@ -13,17 +13,15 @@ from typing import Any
 
 from studio_relay.errors import AccountError, FlowError
 from studio_relay.studio.account.api import Account, FlowRecord, is_flow_sid
-from studio_relay.studio.account.change import PUBLISHED, FlowChange, Standing, Wanted
+from studio_relay.studio.account.change import FlowChange, Ordered, Wanted
 from studio_relay.studio.account.export_mark import ExportMark, mark_path, read_mark, write_mark
-from studio_relay.studio.account.refusals import quoted
 from studio_relay.studio.account.sids import sids_in
+from studio_relay.studio.account.standing import check_at_twilio, standing
 from studio_relay.studio.diagnostics import SEVERITIES
 from studio_relay.studio.document import Document, read_document
 from studio_relay.studio.flow import build_flow, did_you_mean, read_file
 from studio_relay.studio.lint import LintConfig, lint
 from studio_relay.studio.value_map import ValueMap, apply_map
-
-_MOST_PROBLEMS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +39,6 @@ class Source:
     name: str | None = None
     since: int | None = None
     unused: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ordered:
-    """What was asked for, for all files alike. `message` is kept with the revision."""
-
-    publish: bool = False
-    test_users: tuple[str, ...] | None = None
-    message: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,23 +160,6 @@ def _target(account: Account, source: Source, flows: Sequence[FlowRecord]) -> Fl
     return account.flow(found[0]) if found else None
 
 
-def standing(account: Account, newest: FlowRecord, ordered: Ordered) -> Standing:
-    """What the account has of a flow, as far as the change needs to know."""
-    users = account.test_users(newest.sid) if ordered.test_users is not None else ()
-    return Standing(newest=newest, live=_live(account, newest), test_users=users)
-
-
-def _live(account: Account, newest: FlowRecord) -> FlowRecord | None:
-    if newest.status == PUBLISHED:
-        return newest
-    try:
-        return account.revision(newest.sid, "LatestPublished")
-    except AccountError as error:
-        if error.status == 404:
-            return None
-        raise
-
-
 def _known_since(source: Source, sid: str) -> int | None:
     """The revision the file was made from, as far as anybody knows."""
     if source.since is not None:
@@ -211,18 +183,6 @@ def _refuse_moved(account: Account, source: Source, change: FlowChange) -> None:
         f"`studio-relay flow diff {source.file} {theirs}`. Take it over into the file, then import with "
         f"`--since {newest.revision}`."
     )
-
-
-def check_at_twilio(account: Account, change: FlowChange) -> None:
-    """Ask Twilio about the definition, if it is to be saved. Raises AccountError, a line for each problem."""
-    if not {"create", "save", "publish"} & set(change.steps):
-        return
-    wanted = change.wanted
-    problems = account.validate(friendly_name=wanted.name, status=wanted.status, definition=wanted.definition)
-    if problems:
-        lines = [f"Twilio refuses it: {quoted(str(problem))}" for problem in problems[:_MOST_PROBLEMS]]
-        more = len(problems) - _MOST_PROBLEMS
-        raise AccountError("\n".join([*lines, *([f"... and {more} more"] if more > 0 else [])]), problems=problems)
 
 
 def _twice(planned: Sequence[PlannedImport]) -> Iterator[str]:

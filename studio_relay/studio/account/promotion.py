@@ -11,9 +11,9 @@ from typing import Any
 
 from studio_relay.errors import AccountError
 from studio_relay.studio.account.api import Account, FlowRecord
-from studio_relay.studio.account.change import FlowChange, Wanted
-from studio_relay.studio.account.importing import Ordered, check_at_twilio, standing
+from studio_relay.studio.account.change import FlowChange, Ordered, Wanted
 from studio_relay.studio.account.sids import numbers_in, servers_in, sids_in
+from studio_relay.studio.account.standing import check_at_twilio, standing
 from studio_relay.studio.account.subflows import LATEST_PUBLISHED, Taken, called, subflows_in
 from studio_relay.studio.value_map import ValueMap, apply_map
 

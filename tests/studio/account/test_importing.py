@@ -14,9 +14,10 @@ from stand_in import Fault, StandIn, definition
 from studio_relay.errors import AccountError, FlowError
 from studio_relay.studio.account.api import Account
 from studio_relay.studio.account.carrying_out import carry_out
+from studio_relay.studio.account.change import Ordered
 from studio_relay.studio.account.credentials import Credentials
 from studio_relay.studio.account.export_mark import mark_path, read_mark, write_mark
-from studio_relay.studio.account.importing import Ordered, PlannedImport, note_revision, plan_import, read_source
+from studio_relay.studio.account.importing import PlannedImport, note_revision, plan_import, read_source
 from studio_relay.studio.account.outcome import Outcome, Step
 from studio_relay.studio.account.undo import undo
 from studio_relay.studio.value_map import ValueMap
@@ -153,7 +154,7 @@ def test_a_draft_is_saved_beside_what_callers_hear(twilio: StandIn, written: Wri
     flow = twilio.account.flows[sid]
     assert flow.live is not None
     assert (flow.live.number, flow.newest.number, flow.test_users) == (1, 2, [USER])
-    assert flow.newest.commit_message.startswith("imported from desk.json by studio-relay [")
+    assert (flow.newest.commit_message or "").startswith("imported from desk.json by studio-relay [")
     back = undo(opened(twilio), outcome)
     assert back.commands == (
         f"studio-relay flow export {sid} --revision 1 --output {sid}.1.json",

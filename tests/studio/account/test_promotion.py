@@ -13,8 +13,8 @@ from stand_in import Fault, StandIn, State, definition, mounted
 from studio_relay.errors import AccountError
 from studio_relay.studio.account.api import Account
 from studio_relay.studio.account.carrying_out import carry_out
+from studio_relay.studio.account.change import Ordered
 from studio_relay.studio.account.credentials import Credentials
-from studio_relay.studio.account.importing import Ordered
 from studio_relay.studio.account.outcome import Outcome
 from studio_relay.studio.account.promotion import Place, PlannedPromotion, plan_promotion
 from studio_relay.studio.account.subflows import LATEST_REVISION

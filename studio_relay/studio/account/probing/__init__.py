@@ -4,7 +4,7 @@
     questions   one widget a question, many questions a definition
     asker       asks questions in as few requests as the answers allow
     candidates  which properties, types and values are worth asking for
-    base        the smallest widget that is accepted, and how the validator speaks
+    calibration the smallest widget that is accepted, and how the validator speaks
     keys        which properties there are, and of which JSON type
     details     required properties, events, values
     facts       what was learnt, as the anonymous file

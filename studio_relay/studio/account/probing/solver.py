@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from studio_relay.studio.account.probing.asker import Ask, Asker
-from studio_relay.studio.account.probing.base import calibrate
+from studio_relay.studio.account.probing.calibration import calibrate
 from studio_relay.studio.account.probing.details import (
     ask_rare_events,
     find_events,
