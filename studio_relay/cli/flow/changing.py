@@ -193,36 +193,39 @@ def _say(text: str) -> None:
 def change_to_json(change: FlowChange, notices: Sequence[str]) -> dict[str, Any]:
     """One planned change for programs."""
     standing = change.standing
-    before = standing.newest.revision if standing else None
-    live = standing.live.revision if standing and standing.live else None
-    return {
-        "source": change.wanted.label,
-        "flow": change.sid or None,
-        "name": change.wanted.name,
-        "revision_before": before,
-        "revision_heard": live,
-        "steps": list(change.steps),
-        "changes": [difference.to_json() for difference in change.differences()],
-        "notices": list(notices),
-    }
+    return _present(
+        source=change.wanted.label,
+        flow=change.sid or None,
+        name=change.wanted.name,
+        revision_before=standing.newest.revision if standing else None,
+        revision_heard=standing.live.revision if standing and standing.live else None,
+        steps=list(change.steps),
+        changes=[difference.to_json() for difference in change.differences()],
+        notices=list(notices),
+    )
 
 
 def outcome_to_json(account: Account, outcome: Outcome) -> dict[str, Any]:
     """What became of one change, for programs."""
     from studio_relay.studio.account.undo import undo
 
-    return {
-        "ok": outcome.ok,
-        "flow": outcome.sid or None,
-        "revision": outcome.revision,
-        "done": list(outcome.done),
-        "not_done": list(outcome.left),
-        "unknown": [step.kind for step in outcome.steps if step.state == "unknown"],
-        "kept_otherwise": list(outcome.kept_otherwise),
-        "notes": list(outcome.notes),
-        "failure": outcome.failure or None,
-        "undo": undo(account, outcome).to_json(),
-    }
+    return _present(
+        ok=outcome.ok,
+        flow=outcome.sid or None,
+        revision=outcome.revision,
+        done=list(outcome.done),
+        not_done=list(outcome.left),
+        unknown=[step.kind for step in outcome.steps if step.state == "unknown"],
+        kept_otherwise=list(outcome.kept_otherwise),
+        notes=list(outcome.notes),
+        failure=outcome.failure or None,
+        undo=undo(account, outcome).to_json(),
+    )
+
+
+def _present(**members: Any) -> dict[str, Any]:
+    """The members that have a value: absent means absent."""
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def report(
@@ -234,8 +237,8 @@ def report(
     flows = [change_to_json(change, notices) for change, notices in planned]
     begun = iter(outcomes or ())
     for flow in flows:
-        outcome = next(begun, None) if flow["steps"] else None
-        flow["outcome"] = outcome_to_json(account, outcome) if outcome else None
+        if flow["steps"] and (outcome := next(begun, None)):
+            flow["outcome"] = outcome_to_json(account, outcome)
     ok = all(outcome.ok for outcome in outcomes or ())
     return {"version": 1, "ok": ok, "dry_run": outcomes is None, "flows": flows}
 

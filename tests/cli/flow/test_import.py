@@ -101,6 +101,7 @@ def test_a_report_for_programs(run: Any, flow: Any, kit: Any, twilio: StandIn) -
     sid = twilio.account.add_flow("talk", kit.talk("wss://old.example.com/relay/scripted"))
     path = flow().name
     plan = json.loads(imports(run, path, "--dry-run", "--json").stdout)
+    assert "null" not in imports(run, path, "--dry-run", "--json").stdout  # absent means absent
     assert (plan["ok"], plan["dry_run"], plan["flows"][0]["steps"]) == (True, True, ["save"])
     assert plan["flows"][0]["changes"][0]["widget"] == "relay"
     report = json.loads(imports(run, path, "--yes", "--json").stdout)
@@ -108,6 +109,7 @@ def test_a_report_for_programs(run: Any, flow: Any, kit: Any, twilio: StandIn) -
     assert (report["version"], report["ok"], report["dry_run"]) == (1, True, False)
     assert (entry["flow"], entry["revision_before"], entry["outcome"]["revision"]) == (sid, 1, 2)
     assert entry["outcome"]["undo"]["commands"][0].startswith("studio-relay flow export")
+    assert "failure" not in entry["outcome"]
 
 
 def test_half_an_import_is_told_in_full(run: Any, flow: Any, kit: Any, twilio: StandIn) -> None:
