@@ -94,11 +94,10 @@ def _write(output: Path, text: str, record: FlowRecord, *, yes: bool) -> None:
     from studio_relay.errors import FlowError
     from studio_relay.studio.account.export_mark import write_mark
 
-    assert record.definition is not None
     if not (output.is_file() and output.read_bytes() == text.encode()):
         write_asking(output, text, yes=yes)
     try:
-        write_mark(output, flow_sid=record.sid, revision=record.revision, definition=record.definition)
+        write_mark(output, flow_sid=record.sid, revision=record.revision)
     except FlowError as error:
         said = str(error).removesuffix(" Nothing was changed.")
         raise FlowError(

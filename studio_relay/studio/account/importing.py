@@ -220,4 +220,4 @@ def note_revision(plan: PlannedImport, *, sid: str, revision: int) -> Path | Non
     mark = plan.source.mark
     if mark and mark.flow_sid != sid:
         return None
-    return write_mark(plan.source.file, flow_sid=sid, revision=revision, definition=plan.source.definition)
+    return write_mark(plan.source.file, flow_sid=sid, revision=revision)

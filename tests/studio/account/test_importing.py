@@ -108,7 +108,7 @@ def test_a_file_goes_to_the_flow_it_was_exported_from_whatever_its_name(twilio: 
     sid = twilio.account.add_flow("Front desk", OLD)
     twilio.account.add_flow("desk", OLD)
     file = written()
-    write_mark(file, flow_sid=sid, revision=1, definition=OLD)
+    write_mark(file, flow_sid=sid, revision=1)
     (outcome,) = imported(twilio, file)
     assert (outcome.sid, outcome.revision) == (sid, 2)
     assert twilio.account.flows[sid].newest.friendly_name == "Front desk"
@@ -193,7 +193,7 @@ def test_undoing_brings_back_what_was_heard_before(twilio: StandIn, written: Wri
     sid = twilio.account.add_flow("desk", OLD)
     imported(twilio, written(), publish=True)
     old = written(OLD, f"{sid}.1.json")
-    write_mark(old, flow_sid=sid, revision=1, definition=OLD)
+    write_mark(old, flow_sid=sid, revision=1)
     imported(twilio, old, flow=sid, since=3, publish=True)
     assert twilio.account.flows[sid].live is twilio.account.flows[sid].newest
     assert twilio.account.flows[sid].newest.definition == OLD
@@ -214,7 +214,7 @@ def test_test_users_can_be_set_alone_and_taken_away(twilio: StandIn, written: Wr
 def test_a_flow_that_moved_since_the_export_is_refused_with_the_way_on(twilio: StandIn, written: Written) -> None:
     sid = twilio.account.add_flow("desk", OLD)
     file = written()
-    write_mark(file, flow_sid=sid, revision=1, definition=OLD)
+    write_mark(file, flow_sid=sid, revision=1)
     twilio.account.save(sid, OTHER, message="urgent")
     with pytest.raises(AccountError) as caught:
         imported(twilio, file)
@@ -249,7 +249,7 @@ def test_a_note_about_a_flow_of_another_account_is_kept_and_counts_for_nothing(
     twilio: StandIn, written: Written
 ) -> None:
     file = written()
-    write_mark(file, flow_sid="FW" + "9" * 32, revision=7, definition=OLD)
+    write_mark(file, flow_sid="FW" + "9" * 32, revision=7)
     assert "which is not in this account" in planned(twilio, file)[0].notices[0]
     (outcome,) = imported(twilio, file)
     assert outcome.done == ("create",)
@@ -291,7 +291,7 @@ def test_two_files_for_one_flow_are_refused(twilio: StandIn, written: Written, t
     sid = twilio.account.add_flow("desk", OLD)
     files = [written(NEW, "one.json"), written(OTHER, "two.json")]
     for file in files:
-        write_mark(file, flow_sid=sid, revision=1, definition=OLD)
+        write_mark(file, flow_sid=sid, revision=1)
     with pytest.raises(AccountError, match=r"two\.json: would become"):
         imported(twilio, *files)
     assert twilio.writes == []
@@ -455,7 +455,7 @@ def _check_announced(twilio: StandIn, outcome: Outcome, told: list[Step]) -> Non
 def test_somebody_who_saves_meanwhile_loses_nothing_unsaid(twilio: StandIn, written: Written, number: int) -> None:
     sid = twilio.account.add_flow("desk", OLD)
     file = written()
-    write_mark(file, flow_sid=sid, revision=1, definition=OLD)
+    write_mark(file, flow_sid=sid, revision=1)
 
     def meanwhile() -> None:
         twilio.account.save(sid, OTHER, status="draft", message="mine")
