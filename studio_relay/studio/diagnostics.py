@@ -41,7 +41,8 @@ class Finding:
 
     def __str__(self) -> str:
         where = f"{self.path} ({self.widget})" if self.widget else self.path
-        return f"{self.code} {self.severity}: {where}: {self.message}" + (f" {self.hint}" if self.hint else "")
+        said = f"{self.code} {self.severity}: {where}: {self.message}"
+        return f"{said.rstrip('.')}. {self.hint}" if self.hint else said
 
 
 @dataclass(frozen=True, kw_only=True)

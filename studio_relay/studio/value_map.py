@@ -43,7 +43,7 @@ def load_map(path: str | Path) -> ValueMap:
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise FlowError(f"{path}: cannot be read as a map: {error}") from None
+        raise FlowError(f"{path}: cannot be read as a map: {getattr(error, 'strerror', None) or error}") from None
     return read_map(table, name=str(path))
 
 

@@ -82,7 +82,7 @@ def load_environments(file: Path = DEFAULT_FILE) -> Environments:
             "...; studio_flows/README.md has an example. --environments FILE names another file."
         ) from None
     except (OSError, ValueError) as error:
-        raise AccountError(f"{file}: cannot be read as TOML: {error}") from None
+        raise AccountError(f"{file}: cannot be read as TOML: {getattr(error, 'strerror', None) or error}") from None
     tables = root.get("environments")
     if not isinstance(tables, dict) or not tables:
         hint = "".join(did_you_mean(key, ("environments",)) for key in root)

@@ -41,7 +41,7 @@ def read_mark(file: Path) -> ExportMark | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise FlowError(f"{path}: cannot be read: {error}") from None
+        raise FlowError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     mark = _parsed(text)
     if mark is None:
         raise FlowError(

@@ -212,7 +212,7 @@ def test_the_account_of_an_environment(run: Any, flow: Any, twilio: StandIn, mon
         (("talk.json", "--test-users", "15550100001"), "expected numbers such as +15550100001"),
         (("talk.json", "--since", "0"), "--since"),
         (("talk.json", "talk.json", "--name", "x"), "--name and --since are about one flow"),
-        (("talk.json", "--map", "absent.toml"), "absent.toml: cannot be read as a map"),
+        (("talk.json", "--map", "absent.toml"), "absent.toml: cannot be read as a map: No such file"),
         (("talk.json", "--environment", "prod"), "studio-relay.toml: there is no such file"),
         (("talk.json", "--environments", "x.toml"), "--environment NAME"),
         (("talk.json", "talk.json"), "would become"),
