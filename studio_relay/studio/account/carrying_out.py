@@ -138,6 +138,9 @@ class _Run:
 
     def _save(self) -> str:
         saved = self._write(status=DRAFT)
+        outcome = self._outcome
+        if outcome.notes and "publish" in outcome.change.steps:
+            outcome.failure = "it was not published: that could take away what somebody else published meanwhile"
         return f"saved as revision {saved.revision}, a draft"
 
     def _publish(self) -> str:

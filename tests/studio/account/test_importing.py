@@ -475,6 +475,27 @@ def test_somebody_who_saves_meanwhile_loses_nothing_unsaid(twilio: StandIn, writ
         assert not outcome.ok or theirs[0] > max(ours)
 
 
+def test_what_somebody_publishes_while_we_save_a_draft_is_not_published_over(twilio: StandIn, written: Written) -> None:
+    sid = twilio.account.add_flow("desk", OLD)
+    file = written()
+    planned(twilio, file)
+    save = 2 * len(twilio.seen) + 1  # planning asks the same once more; then it is looked whether the flow moved
+    twilio.before[save] = lambda: twilio.account.save(sid, OTHER)
+    (outcome,) = imported(twilio, file, publish=True)
+    live = twilio.account.flows[sid].live
+    assert live is not None
+    assert (live.number, live.definition) == (2, OTHER)
+    assert (outcome.done, outcome.left) == (("save",), ("publish",))
+    assert "--revision 2`" in outcome.notes[0]
+    assert "not published" in outcome.failure
+    twilio.before = {}
+    (plan,) = planned(twilio, file, publish=True)
+    assert [str(change) for change in plan.change.differences()] == [
+        'hi: say is "Good morning", before "Somebody else\'s"'
+    ]
+    assert plan.change.steps == ("publish",)
+
+
 @pytest.mark.parametrize("number", range(REQUESTS))
 def test_an_interrupt_is_answered_with_what_is_known(twilio: StandIn, written: Written, number: int) -> None:
     twilio.account.add_flow("desk", OLD)
