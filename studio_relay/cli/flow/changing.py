@@ -165,8 +165,8 @@ def _print_fault(outcome: Outcome) -> None:
     unknown = ", ".join(step.kind for step in outcome.steps if step.state == "unknown")
     left = ", ".join(kind for kind in outcome.left if kind not in unknown.split(", ")) or "nothing"
     _say(f"{label}: done: {done}; " + (f"nobody knows: {unknown}; " if unknown else "") + f"not done: {left}")
-    if outcome.sid and outcome.revision is not None and not unknown:
-        _say(f"{label}: {outcome.sid} is at revision {outcome.revision}")
+    if outcome.done:
+        _say(f"{label}: what was done is revision {outcome.revision} of {outcome.sid}")
 
 
 def print_undo(backwards: Sequence[Undo]) -> None:

@@ -133,6 +133,20 @@ def test_half_an_import_is_told_in_full(run: Any, flow: Any, kit: Any, twilio: S
     assert [flow.newest.friendly_name for flow in twilio.account.flows.values()] == ["one", "two", "three"]
 
 
+def test_where_somebody_came_first_no_revision_is_said_that_is_none(
+    run: Any, flow: Any, kit: Any, twilio: StandIn
+) -> None:
+    sid = twilio.account.add_flow("talk", kit.talk("wss://old.example.com/relay/echo"))
+    path = flow().name
+    imports(run, path, "--dry-run")
+    twilio.before = {2 * len(twilio.seen): lambda: twilio.account.save(sid, kit.talk("wss://other.example.com/x"))}
+    done = imports(run, path, "--yes")
+    assert done.exit_code == 2
+    assert f"{sid} was at revision 1 and is at 2 now" in done.stderr
+    assert f"{sid} is at revision 1" not in done.stderr
+    assert twilio.writes == []
+
+
 def test_a_programs_report_of_half_an_import(run: Any, flow: Any, twilio: StandIn) -> None:
     path = flow().name
     twilio.faults = {3: Fault.ERROR_BEFORE}
