@@ -1,7 +1,7 @@
 """Carries out changes of flows, one step after the other: each is said before and after, and what Twilio kept is read.
 
-Where an answer was lost it looks, and says what it found; it never does such a step twice. What is to be done stands
-in `change`; how it is taken back, in `undo`.
+What is to be done stands in `change`; what became of a step whose answer was lost, `lost_answers` finds out; how it
+all is taken back stands in `undo`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,14 @@ from dataclasses import replace
 from studio_relay.errors import AccountError
 from studio_relay.studio.account.api import Account, FlowRecord
 from studio_relay.studio.account.change import DRAFT, PUBLISHED, FlowChange, StepKind
+from studio_relay.studio.account.lost_answers import (
+    Stopped,
+    look_for_flow,
+    look_for_name,
+    look_for_revision,
+    look_for_test_users,
+    namesakes,
+)
 from studio_relay.studio.account.outcome import Outcome, Step, StepState
 from studio_relay.studio.account.sameness import kept_otherwise
 from studio_relay.studio.value_map import ValueMap, apply_map
@@ -40,14 +48,6 @@ def _with_sids(change: FlowChange, made: Mapping[str, str]) -> FlowChange:
         return change
     definition, _ = apply_map(change.wanted.definition, ValueMap(replace=made))
     return replace(change, wanted=replace(change.wanted, definition=definition))
-
-
-class _Stopped(Exception):
-    """The step was not done, or nobody knows; the message says why."""
-
-    def __init__(self, message: str, *, unknown: bool = False) -> None:
-        super().__init__(message)
-        self.unknown = unknown
 
 
 class _Run:
@@ -91,7 +91,7 @@ class _Run:
             outcome.failure = "interrupted while Twilio was asked to do it; whether it was done is not known"
             self._note(Step(kind=kind, state="unknown", text=outcome.failure))
             return False
-        except (_Stopped, AccountError) as error:
+        except (Stopped, AccountError) as error:
             outcome.failure = str(error)
             state: StepState = "unknown" if getattr(error, "unknown", False) else "not done"
             self._note(Step(kind=kind, state=state, text=outcome.failure))
@@ -118,10 +118,10 @@ class _Run:
     # ---------------------------------------------------------------------------------------------------- steps
 
     def _create(self) -> str:
-        before = self._namesakes()
-        if before:
-            raise _Stopped(f"a flow {self._wanted.name!r} has appeared meanwhile ({', '.join(before)})")
         wanted = self._wanted
+        before = namesakes(self._account, wanted)
+        if before:
+            raise Stopped(f"a flow {wanted.name!r} has appeared meanwhile ({', '.join(before)})")
         try:
             made = self._account.create_flow(
                 friendly_name=wanted.name,
@@ -130,7 +130,7 @@ class _Run:
                 commit_message=wanted.message_for(1),
             )
         except AccountError as error:
-            made = self._found_made(error)
+            made = look_for_flow(self._account, error, wanted)
         self._outcome.sid = made.sid
         self._outcome.revision = made.revision
         self._status = made.status
@@ -164,7 +164,7 @@ class _Run:
                 commit_message=wanted.message_for(before + 1),
             )
         except AccountError as error:
-            saved = self._found_saved(error, status)
+            saved = look_for_revision(self._account, error, outcome.sid, wanted, status=status, before=before)
         if saved.revision > before + 1:
             export = self._account.command("flow", "export", outcome.sid, "--revision", str(saved.revision - 1))
             outcome.notes.append(
@@ -181,11 +181,7 @@ class _Run:
         try:
             saved = self._account.update_flow(outcome.sid, status=self._status, friendly_name=self._wanted.name)
         except AccountError as error:
-            if not error.unknown:
-                raise
-            saved = self._look(error)
-            if saved.friendly_name != self._wanted.name:
-                raise _Stopped(f"{error}\nLooked: it is still called {saved.friendly_name!r}.") from None
+            saved = look_for_name(self._account, error, outcome.sid, self._wanted.name)
         outcome.revision = saved.revision
         return f"called {self._wanted.name!r} (revision {saved.revision})"
 
@@ -194,13 +190,9 @@ class _Run:
         try:
             now = self._account.set_test_users(self._outcome.sid, users)
         except AccountError as error:
-            if not error.unknown:
-                raise
-            now = self._look_at_test_users(error)
-            if set(now) != set(users):
-                raise _Stopped(f"{error}\nLooked: the flow has {len(now)} test users, not those asked for.") from None
+            now = look_for_test_users(self._account, error, self._outcome.sid, users)
         if set(now) != set(users):
-            raise _Stopped(f"expected {len(users)} test users, Twilio has kept {len(now)}, or others")
+            raise Stopped(f"expected {len(users)} test users, Twilio has kept {len(now)}, or others")
         people = "1 test user hears" if len(users) == 1 else f"{len(users)} test users hear"
         return f"{people} the newest draft" if users else "the flow has no test users"
 
@@ -209,7 +201,7 @@ class _Run:
     def _check_unmoved(self) -> None:
         newest = self._account.flow(self._outcome.sid)
         if newest.revision > (self._outcome.revision or 0):  # a lower one is an answer from before our own change
-            raise _Stopped(
+            raise Stopped(
                 f"{newest.sid} was at revision {self._outcome.revision} and is at {newest.revision} now: "
                 "somebody saved meanwhile. Nothing was written over it."
             )
@@ -230,52 +222,3 @@ class _Run:
             if kept.status != self._status:
                 outcome.failure = f"revision {kept.revision} is {kept.status!r}, expected {self._status!r}"
         return outcome.ok
-
-    def _found_saved(self, error: AccountError, status: str) -> FlowRecord:
-        """The revision that a lost answer was about, if it is there. Raises the error otherwise, with what is there."""
-        if not error.unknown:
-            raise error
-        newest, before = self._look(error), self._outcome.revision
-        if self._is_ours(newest) and newest.status == status:
-            return newest
-        if newest.revision == before:
-            raise _Stopped(f"{error}\nLooked: the flow is at revision {before} as before; nothing was saved.")
-        raise _Stopped(
-            f"{error}\nLooked: the flow was at revision {before} and is at {newest.revision} ({newest.status}), "
-            "which is not what was sent.",
-            unknown=True,
-        )
-
-    def _found_made(self, error: AccountError) -> FlowRecord:
-        """The flow that a lost answer was about, if it is there."""
-        if not error.unknown:
-            raise error
-        try:
-            made = [self._account.flow(sid) for sid in self._namesakes()]
-        except AccountError as fault:
-            raise _Stopped(f"{error}\nLooking failed too: {fault}", unknown=True) from None
-        if not made:
-            raise _Stopped(f"{error}\nLooked: there is no flow {self._wanted.name!r}; it was not made.")
-        if len(made) == 1 and self._is_ours(made[0]):
-            return made[0]
-        sids = ", ".join(flow.sid for flow in made)
-        raise _Stopped(f"{error}\nLooked: there is now {sids}, which is not what was sent.", unknown=True)
-
-    def _is_ours(self, found: FlowRecord) -> bool:
-        """Whether it holds all that was sent; Twilio may add to it."""
-        return not kept_otherwise(self._wanted.definition, found.definition)
-
-    def _look(self, error: AccountError) -> FlowRecord:
-        try:
-            return self._account.flow(self._outcome.sid)
-        except AccountError as fault:
-            raise _Stopped(f"{error}\nLooking failed too: {fault}", unknown=True) from None
-
-    def _look_at_test_users(self, error: AccountError) -> tuple[str, ...]:
-        try:
-            return self._account.test_users(self._outcome.sid)
-        except AccountError as fault:
-            raise _Stopped(f"{error}\nLooking failed too: {fault}", unknown=True) from None
-
-    def _namesakes(self) -> tuple[str, ...]:
-        return tuple(flow.sid for flow in self._account.flows() if flow.friendly_name == self._wanted.name)

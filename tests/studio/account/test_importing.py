@@ -475,6 +475,19 @@ def test_somebody_who_saves_meanwhile_loses_nothing_unsaid(twilio: StandIn, writ
         assert not outcome.ok or theirs[0] > max(ours)
 
 
+def test_an_older_draft_with_more_in_it_is_not_taken_for_the_one_that_was_not_saved(
+    twilio: StandIn, written: Written
+) -> None:
+    sid = twilio.account.add_flow("desk", OLD)
+    twilio.account.save(sid, _adding(NEW), status="draft")
+    file = written()
+    planned(twilio, file)
+    twilio.faults = {2 * len(twilio.seen) + 1: Fault.ERROR_BEFORE}
+    (outcome,) = imported(twilio, file)
+    assert (outcome.done, outcome.unknown) == ((), False)
+    assert "at revision 2 as before; nothing was saved" in outcome.failure
+
+
 def test_what_somebody_publishes_while_we_save_a_draft_is_not_published_over(twilio: StandIn, written: Written) -> None:
     sid = twilio.account.add_flow("desk", OLD)
     file = written()
