@@ -26,6 +26,7 @@ _APPLICATION_ID = 0x53524C59
 _SCHEMA = 1
 _BUSY_SECONDS = 2.0
 _MAX_BATCH = 256
+_ROW = "INTO entries (key, value, expires) VALUES (?, ?, ?)"
 
 _Work = Callable[[sqlite3.Connection], str | None]
 
@@ -87,9 +88,18 @@ class SqliteStore:
         row = (key, dumped(value), expiry(self._clock, ttl))
 
         def upsert(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO entries (key, value, expires) VALUES (?, ?, ?)", row)
+            connection.execute(f"INSERT OR REPLACE {_ROW}", row)
 
         await self._do(key, upsert, writes=True)
+
+    async def add(self, key: str, value: dict[str, Any], ttl: float) -> bool:
+        row = (key, dumped(value), expiry(self._clock, ttl))
+
+        def insert(connection: sqlite3.Connection) -> str | None:
+            connection.execute("DELETE FROM entries WHERE key = ? AND expires <= ?", (key, self._clock()))
+            return key if connection.execute(f"INSERT OR IGNORE {_ROW}", row).rowcount else None
+
+        return await self._do(key, insert, writes=True) is not None
 
     async def delete(self, key: str) -> None:
         def remove(connection: sqlite3.Connection) -> None:

@@ -39,6 +39,9 @@ class SessionStore(Protocol):
     async def put(self, key: str, value: dict[str, Any], ttl: float) -> None:
         """Keeps `value` (JSON values only) for `ttl` seconds (above 0), in place of what was there."""
 
+    async def add(self, key: str, value: dict[str, Any], ttl: float) -> bool:
+        """put() where there is no value, or its time is over; of many who ask at once, one is told True."""
+
     async def delete(self, key: str) -> None:
         """Forgets the key; no error when there is none."""
 
@@ -93,6 +96,13 @@ class MemoryStore:
     async def put(self, key: str, value: dict[str, Any], ttl: float) -> None:
         self._purge()
         self._entries[key] = _Entry(text=dumped(value), expires=expiry(self._clock, ttl))
+
+    async def add(self, key: str, value: dict[str, Any], ttl: float) -> bool:
+        entry = self._entries.get(key)
+        if entry is not None and entry.expires > self._clock():
+            return False
+        await self.put(key, value, ttl)
+        return True
 
     async def delete(self, key: str) -> None:
         self._entries.pop(key, None)

@@ -59,6 +59,16 @@ os._exit(9)
 """
 
 
+async def test_of_two_on_one_file_that_add_at_once_one_is_told_so(tmp_path: Path) -> None:
+    stores = [SqliteStore(tmp_path / "relay.db") for _ in range(2)]
+    async with asyncio.timeout(TIMEOUT):
+        for number in range(50):
+            told = await asyncio.gather(*(store.add(f"ticket:{number}", {}, 100) for store in stores))
+            assert sorted(told) == [False, True]
+        for store in stores:
+            await store.close()
+
+
 @pytest.fixture
 def crashed(tmp_path: Path) -> Path:
     """The file of a process that died after its put had returned."""

@@ -64,6 +64,17 @@ async def test_expired_entries_are_not_returned(store: SessionStore, clock: Cloc
     assert await store.get("CA1") is None
 
 
+async def test_one_of_many_who_add_at_once_is_told_so(store: SessionStore, clock: Clock) -> None:
+    told = await asyncio.gather(*(store.add("CA1", {"n": number}, 10) for number in range(5)))
+    assert told.count(True) == 1
+    assert await store.get("CA1") == {"n": told.index(True)}
+    clock.now += 9.5
+    assert not await store.add("CA1", {}, 10)
+    clock.now += 0.5
+    assert await store.add("CA1", {"late": True}, 10)
+    assert await store.get("CA1") == {"late": True}
+
+
 async def test_delete_forgets_and_does_not_mind(store: SessionStore) -> None:
     await store.put("CA1", {}, 10)
     await store.delete("CA1")

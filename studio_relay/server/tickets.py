@@ -46,7 +46,6 @@ class Tickets:
         self._store = store
         self._required = required
         self._clock = clock
-        self._being_used: set[str] = set()
 
     def issue(self, call_sid: str, *, reusable: bool = False) -> str:
         """A new ticket for this call."""
@@ -73,21 +72,14 @@ class Tickets:
         return any(hmac.compare_digest(_sealed(key, head, call_sid), seal) for key in self._keys)
 
     async def _use(self, name: str, *, seconds: float) -> str | None:
-        key = f"ticket:{name}"
-        if name in self._being_used:
-            return _USED
-        self._being_used.add(name)
         try:
             async with asyncio.timeout(_STORE_SECONDS):
-                if await self._store.get(key) is not None:
-                    return _USED
-                await self._store.put(key, {}, seconds + 1)
+                is_first = await self._store.add(f"ticket:{name}", {}, seconds + 1)
         except Exception as error:
             # The ticket itself is right; a store that is gone must not cost every call.
             log.error("whether a ticket was used before cannot be told: %s", store_fault(error))
-        finally:
-            self._being_used.discard(name)
-        return None
+            return None
+        return None if is_first else _USED
 
 
 def _sealed(key: bytes, head: str, call_sid: str) -> str:

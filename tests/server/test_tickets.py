@@ -58,14 +58,17 @@ async def test_a_ticket_is_good_once(setup: Any) -> None:
 
 
 async def test_of_many_at_the_same_moment_one_is_let_in(setup: Any) -> None:
-    class Slow(MemoryStore):
-        async def get(self, key: str) -> dict[str, Any] | None:
-            await asyncio.sleep(0.1)
-            return await super().get(key)
+    """On two servers with one store too."""
 
-    office = Office("token", store=Slow())
-    ticket = office.issue()
-    refusals = await asyncio.gather(*(office.refusal(setup, ticket) for _ in range(5)))
+    class Slow(MemoryStore):
+        async def add(self, key: str, value: dict[str, Any], ttl: float) -> bool:
+            await asyncio.sleep(0.1)
+            return await super().add(key, value, ttl)
+
+    store = Slow()
+    offices = [Office("token", store=store) for _ in range(2)]
+    ticket = offices[0].issue()
+    refusals = await asyncio.gather(*(offices[turn % 2].refusal(setup, ticket) for turn in range(5)))
     assert sorted(map(bool, refusals)) == [False, True, True, True, True]
 
 
@@ -148,7 +151,7 @@ def test_no_changed_ticket_is_right(position: int, letter: str) -> None:
 @pytest.mark.parametrize("fault", ["raises", "hangs"])
 async def test_a_store_that_is_gone_costs_no_call(setup: Any, fault: str, caplog: Any) -> None:
     class Gone(MemoryStore):
-        async def get(self, key: str) -> dict[str, Any] | None:
+        async def add(self, key: str, value: dict[str, Any], ttl: float) -> bool:
             if fault == "hangs":
                 await asyncio.Event().wait()
             raise StoreError("disk full")
@@ -241,9 +244,9 @@ async def test_without_a_ticket_the_widget_is_served_unless_it_is_required(web: 
 
 async def test_prompts_that_come_while_the_ticket_is_checked_are_answered(web: Any, setup_frame: Any) -> None:
     class Slow(MemoryStore):
-        async def get(self, key: str) -> dict[str, Any] | None:
+        async def add(self, key: str, value: dict[str, Any], ttl: float) -> bool:
             await asyncio.sleep(0.5)
-            return await super().get(key)
+            return await super().add(key, value, ttl)
 
     server = web(Curious(), store=Slow())
     parameters = (await server.post("/voice")).parameters
@@ -256,9 +259,9 @@ async def test_prompts_that_come_while_the_ticket_is_checked_are_answered(web: A
 
 async def test_who_hangs_up_while_the_ticket_is_checked_leaves_nothing_behind(web: Any, setup_frame: Any) -> None:
     class Stuck(MemoryStore):
-        async def get(self, key: str) -> dict[str, Any] | None:
+        async def add(self, key: str, value: dict[str, Any], ttl: float) -> bool:
             await asyncio.Event().wait()
-            return None
+            return False
 
     server = web(Curious(), store=Stuck())
     parameters = (await server.post("/voice")).parameters
