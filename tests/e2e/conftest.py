@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_ports
 
 from studio_relay.testing import NetTransport, Run, parse_script, run_call
 from studio_relay.testing.relay import Line
@@ -85,7 +85,7 @@ class Server:
     """A `studio-relay serve`, as a process."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        self.port = _free_port()
+        [self.port] = free_ports(1)
         self.ready = False
         self.lines: set[asyncio.StreamWriter] = set()
         self._folder, self._settings = folder, settings
@@ -238,13 +238,6 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while data := await reader.read(65_536):
             writer.write(data)
             await writer.drain()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _install_desk(folder: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_ports, wait_until_it_listens
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
@@ -34,7 +34,7 @@ HOSTS = {
     ],
     "granian": ["granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", APP],
 }  # fmt: skip
-START_SECONDS, ANSWER_SECONDS = 30, 10
+ANSWER_SECONDS = 10
 
 AGENT = '''
 """Echoes, counts for a long time, hands over; writes every end to a file."""
@@ -121,13 +121,6 @@ def setup(sid: str) -> dict[str, Any]:
     }
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module", params=HOSTS)
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """Each host in turn, started once for all tests here, and stopped by its process."""
@@ -137,7 +130,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: host-agent\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[studio_relay.agents]\nhost = host_agent\n")
-    port, log = free_port(), folder / "ends.jsonl"
+    [port], log = free_ports(1), folder / "ends.jsonl"
     command = [sys.executable, "-m", *(part.format(port=port) for part in HOSTS[request.param])]
     names = {name: value for name, value in os.environ.items() if not name.startswith(("STUDIO_RELAY_", "TWILIO_"))}
     environment = names | {
@@ -162,19 +155,6 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     written = (folder / "output").read_text()
     assert "Traceback" not in written, written[-3000:]
     assert TOKEN not in written
-
-
-def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
-    import time
-
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"the host does not listen: {output.read_text()[-2000:]}")
 
 
 async def send(client: ClientConnection, **frame: Any) -> None:

@@ -11,10 +11,8 @@ import logging
 import os
 import re
 import shutil
-import socket
 import ssl
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ports import free_ports, wait_until_it_listens
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
@@ -96,16 +95,6 @@ def configuration(folder: Path, nginx: Nginx) -> str:
     """
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
     """nginx, until the tests here are done."""
@@ -123,22 +112,11 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
     command = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        wait_until_it_listens(process, careless, folder)
+        wait_until_it_listens(process, careless, folder / "error.log")
         yield running
     finally:
         process.terminate()
         process.communicate(timeout=10)
-
-
-def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"nginx does not listen: {(folder / 'error.log').read_text()[-2000:]}")
 
 
 @asynccontextmanager
