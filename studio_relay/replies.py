@@ -199,7 +199,8 @@ class Reply:
     def due(self, now: float) -> float:
         """When the hook will be too slow, in loop time, if nothing comes of it."""
         if self._pauses or self.voice.blocked:
-            return now + self._piece_seconds
+            # Not later than any reply begun from now on could be: one timer serves them all.
+            return now + min(self._piece_seconds, self._whole_seconds)
         progress_at = max(self._progress_at, self.voice.spoke_at)
         return min(progress_at + self._piece_seconds, self._began_at + self._whole_seconds)
 

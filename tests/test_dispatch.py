@@ -1157,6 +1157,23 @@ async def test_ten_seconds_to_the_first_piece(talk: Any) -> None:
     assert line.times == [10.0]
 
 
+async def test_a_reply_whose_deadlines_stand_still_holds_up_nobody_elses(talk: Any) -> None:
+    async def reply(call: Call, prompt: Prompt) -> None:
+        if prompt.voice_prompt == "first":
+            call.say("word " * 40)
+            await call.spoken()
+        await asyncio.Event().wait()
+
+    line = talk(Replying(reply), reply_max_seconds=2)
+    await line.setup()
+    await line.prompt("first")
+    await asyncio.sleep(3)
+    await line.prompt("second")
+    await asyncio.sleep(20)
+    assert line.cycles[-1] == APOLOGY
+    assert line.times[-1] == pytest.approx(5)
+
+
 async def test_ten_seconds_between_pieces(talk: Any) -> None:
     async def reply() -> AsyncIterator[str]:
         yield "One "
