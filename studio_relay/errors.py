@@ -22,6 +22,7 @@ A message says what was expected, what was found, where, and what to do next. It
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -133,3 +134,8 @@ class AccountError(RelayError):
         self.code = code
         self.problems = problems
         self.unknown = unknown
+
+
+def without_passwords(text: str) -> str:
+    """`text` for a message, without the passwords that URLs in it may hold."""
+    return re.sub(r"//[^/\s]*@", "//...@", text)

@@ -43,7 +43,7 @@ class Keeper:
 
     async def keep(self, *, ended: bool = False) -> None:
         """Keep what must outlive the socket."""
-        await self._memory.save(self._store, self._call, self._call.transcript, ended=ended)
+        await self._memory.save(self._store, self._call, ended=ended)
 
     def stop(self) -> None:
         """Forget what was to be kept soon: it is kept now."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -80,7 +79,7 @@ class Memory:
         """How often the caller has spoken in earlier sessions."""
         return sum(turn.who == "caller" and not turn.digits for turn in self.turns)
 
-    async def save(self, store: SessionStore, call: Call, turns: Sequence[Turn], *, ended: bool) -> None:
+    async def save(self, store: SessionStore, call: Call, *, ended: bool) -> None:
         """Keep the call as it is now. A store that fails, or a `call.state` that is not JSON, is logged.
 
         Not over what a later session has kept: a process that hung wakes up when its call is long elsewhere.
@@ -89,7 +88,7 @@ class Memory:
             "agent": call.agent,
             "sessions": call.session_number,
             "began_at": self.began_at,
-            "turns": _encode(turns).decode(),  # one text: a store need not look into each turn of a long call
+            "turns": _encode(call.transcript).decode(),  # one text: a store need not look into each turn of a long call
             "state": call.state,
         }
         try:

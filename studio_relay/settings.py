@@ -25,7 +25,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from studio_relay.errors import SettingsError
+from studio_relay.errors import SettingsError, without_passwords
 
 PREFIX = "STUDIO_RELAY_"
 
@@ -460,7 +460,7 @@ def _is_secret(name: str) -> bool:
 
 def _shown(value: Any) -> str:
     """What was found, bounded, without a password that a URL may hold."""
-    return repr(re.sub(r"//[^/\s]*@", "//...@", str(value))[:80])
+    return repr(without_passwords(str(value))[:80])
 
 
 # --- names ------------------------------------------------------------------------------------------------

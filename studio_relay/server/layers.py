@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from studio_relay.errors import TwimlError
+from studio_relay.errors import TwimlError, without_passwords
 from studio_relay.plugins import Plugin
 from studio_relay.server import attributes as table
 from studio_relay.server.attributes import Attribute, Refusal
@@ -295,7 +295,7 @@ def _plain(value: Any) -> Any:
 
 def _shown(value: Any) -> str:
     """What was found, bounded, without a password that a URL may hold."""
-    return re.sub(r"//[^/\s]*@", "//...@", ascii(value))[:80]
+    return without_passwords(ascii(value))[:80]
 
 
 def _python(name: str) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from studio_relay.errors import AccountError
+from studio_relay.errors import AccountError, without_passwords
 from studio_relay.studio.account.credentials import Credentials
 from studio_relay.studio.account.problems import name_widget, read_problems
 
@@ -63,7 +63,7 @@ def misdirected(url: str) -> AccountError:
 
 def unusable(error: Exception) -> AccountError:
     """The error for settings of the network that no client can be made with."""
-    said = re.sub(r"//[^/\s]*@", "//...@", str(error))  # a proxy's password
+    said = without_passwords(str(error))
     return AccountError(
         f"the network's settings cannot be used ({type(error).__name__}: {quoted(said)}). Expected URLs such as "
         "http://proxy.example:3128 in HTTPS_PROXY and ALL_PROXY, and a readable PEM file in SSL_CERT_FILE; "
