@@ -47,6 +47,7 @@ from studio_relay.settings import PluginSettings
 from studio_relay.store import SessionStore
 from studio_relay.story import Observer, Story
 from studio_relay.ticket import without_ticket
+from studio_relay.turn_taking import HeldInput, Input, LostWords
 from studio_relay.voice import Voice, WrappedVoice, Writer
 from studio_relay.watching import Audience, Watcher, log_failure, place_of
 from studio_relay.wrapping import Chain
@@ -128,6 +129,8 @@ class Conversation:
         self.progress = Progress(
             self.session, held_back=lambda: bool(self._remarks), patience=settings.end_wait_max_seconds
         )
+        self._over_speech = HeldInput(self._all_played, self._take_input, self._spawn)
+        self._lost_words = LostWords(self.session.playback, self._ask_again)
         self._cut_before = 0  # the newest barge-in cut what answers events before this number
         self._turns = 0
         self._failures = 0
@@ -258,6 +261,7 @@ class Conversation:
         match event:
             case Prompted():
                 self._keep_soon()
+                self._lost_words.came()
                 self._audience.extensions("on_prompt", call=call, prompt=event.prompt)
                 self._prompted(event, call)
             case Pressed():
@@ -268,10 +272,10 @@ class Conversation:
                 self._interrupted(event)
                 self._audience.all("on_interrupt", call=call, interrupt=event.interrupt)
             case PartlyPrompted():
+                self._lost_words.sounds()
                 self._audience.all("on_partial_prompt", call=call, prompt=event.prompt)
             case Informed():
-                if event.info.name == "tokensPlayed":
-                    self._keep_soon()
+                self._informed(event)
                 self._audience.all("on_info", call=call, message=event.info)
             case ErrorReported():
                 self._errored(event)
@@ -282,6 +286,35 @@ class Conversation:
                 self._audience.all("on_unknown", call=call, message=event.message)
             case SetupRepeated():
                 log.warning("a second setup on the same socket changed nothing")
+
+    def _informed(self, event: Informed) -> None:
+        match event.info.name:
+            case "tokensPlayed":
+                self._keep_soon()
+                self._lost_words.sounds()
+            case "agentSpeaking":
+                self._lost_words.sounds()
+            case "clientSpeaking":
+                self._lost_words.caller_sounds(event.info.value == "on")
+
+    def _take_input(self, event: Input) -> None:
+        assert self.call is not None
+        if isinstance(event, Prompted):
+            self._prompted(event, self.call)
+        else:
+            self._pressed(event, self.call)
+
+    def _is_over_speech(self, event: Input) -> bool:
+        """Whether it came while a talk cycle sounded that nothing has interrupted, and that still does."""
+        message = event.prompt if isinstance(event, Prompted) else event.dtmf
+        return message.over_speech and self.session.playback.sounding
+
+    async def _all_played(self, dropped: Callable[[], bool]) -> None:
+        """Wait until no reply runs and all that was said has been played, and no interrupting words are to come."""
+        while not (self.progress.closed or dropped()):
+            if self._floor.is_empty and self.progress.is_quiet and not self._lost_words.expected:
+                return
+            await self.progress.next()
 
     def _prompted(self, event: Prompted, call: Call) -> None:
         if self._listener.take_prompt(event.prompt):
@@ -295,6 +328,8 @@ class Conversation:
         elif self._floor.is_opening:
             self._held = [held for held in self._held if not isinstance(held, Prompted)]
             self._held.append(event)  # of the prompts that come meanwhile the last counts
+        elif self._is_over_speech(event):
+            self._over_speech.hold(event)
         else:
             self._answer(event, call)
 
@@ -307,6 +342,8 @@ class Conversation:
             pass
         elif self._floor.is_opening:
             self._held.append(event)
+        elif self._hook("on_dtmf") is not None and self._is_over_speech(event):
+            self._over_speech.hold(event)
         else:
             self._key(event, call)
 
@@ -316,6 +353,7 @@ class Conversation:
             self._hit_limit()
             return
         self._listener.forget()
+        self._over_speech.drop()
         hook = self._hook("on_prompt")
         if hook is None:
             self._floor.stop_all()
@@ -334,10 +372,28 @@ class Conversation:
         self.story.barged_in()
         self._cut_before = event.before
         self._floor.interrupt(event.before)
+        self.wake()  # the talk cycle that was cut is closed
         for voice in [voice for voice in self._remarks if voice.answers < event.before]:
             voice.stop(CallEnded(_ENDED), drop=True)
         if self._floor.opening is not None and self._floor.opening.settled:
             self._opened()
+        if event.before == event.number:
+            self._lost_words.interrupted()
+        else:
+            self._over_speech.release(key=event.before)
+
+    def _ask_again(self) -> None:
+        """The caller interrupted and no words came: they are asked for, unless the agent has gone on by itself."""
+        self.session.playback.unanswered(self._loop.time())
+        busy = not self._floor.is_empty and not self._listener.expects_words
+        if self.call is None or self._ending is not None or busy or not self.progress.is_quiet:
+            return
+        sentence = self._settings.say_again_for(self.call.language)
+        own = self._agent.say_again(self.call.language, sentence) if self._agent else sentence
+        if self._over_speech.release() or own is None:
+            return
+        log.info("the caller interrupted and no words followed; they are asked to say it again")
+        self._server_says(own)
 
     def _errored(self, event: ErrorReported) -> None:
         code = self.story.twilio_reported(event.error.code)
@@ -580,6 +636,8 @@ class Conversation:
             await asyncio.wait({self._starting}, timeout=self._settings.on_end_timeout_seconds)
             await asyncio.sleep(0)  # on_setup, asked for just before, has begun
         self._floor.close()
+        self._lost_words.stop()
+        self._over_speech.drop()
         for voice in list(self._remarks):
             voice.stop(CallEnded(_ENDED), drop=True)
         if self._limit_timer is not None:

@@ -41,10 +41,16 @@ class Listener:
         self._typed_ahead: list[str] = []
         self._closing_key: tuple[str, float] | None = None
 
+    @property
+    def expects_words(self) -> bool:
+        """Whether ask() waits for words that have not come."""
+        return self._answer is not None and not self._answer.done()
+
     def take_prompt(self, prompt: Prompt) -> bool:
         """Whether ask() was waiting for these words."""
-        if self._answer is None or self._answer.done():
+        if not self.expects_words:
             return False
+        assert self._answer is not None
         self._answer.set_result(prompt)
         return True
 

@@ -75,6 +75,13 @@ class Plugin:
         """The model of this agent's handoffs, if it declares one."""
         return getattr(self.object, "handoff_model", None)
 
+    def say_again(self, language: str, default: str) -> str | None:
+        """What asks a caller to repeat lost words: the agent's own `say_again`, by language; None: it asks itself."""
+        own: str | Mapping[str, str] | None = getattr(self.object, "say_again", default)
+        if own is None or isinstance(own, str):
+            return own
+        return own.get(language) or own.get(language.partition("-")[0]) or default
+
     def check_parameters(self, parameters: Mapping[str, str]) -> None:
         """Log which custom parameters do not fit the agent's `parameters_model`; names only, the call goes on."""
         model = getattr(self.object, "parameters_model", None)

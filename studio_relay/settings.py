@@ -35,7 +35,7 @@ _TWILIO_NAMES = {
     "api_key": "TWILIO_API_KEY",
     "api_secret": "TWILIO_API_SECRET",
 }
-_MAPS = {"twiml": f"{PREFIX}TWIML", "apologies": f"{PREFIX}APOLOGY"}
+_MAPS = {"twiml": f"{PREFIX}TWIML", "apologies": f"{PREFIX}APOLOGY", "say_agains": f"{PREFIX}SAY_AGAIN"}
 
 APOLOGIES: Mapping[str, str] = MappingProxyType(
     {
@@ -48,6 +48,18 @@ APOLOGIES: Mapping[str, str] = MappingProxyType(
     }
 )
 """What a caller hears when an agent fails, by primary language subtag, unless a setting says otherwise."""
+
+SAY_AGAINS: Mapping[str, str] = MappingProxyType(
+    {
+        "en": "Sorry, I didn't catch that. Could you say it again, please?",
+        "es": "Perdone, no le he entendido. ¿Puede repetirlo, por favor?",
+        "fr": "Excusez-moi, je n'ai pas compris. Pouvez-vous répéter, s'il vous plaît ?",
+        "de": "Entschuldigung, das habe ich nicht verstanden. Können Sie das bitte wiederholen?",
+        "pt": "Desculpe, não entendi. Pode repetir, por favor?",
+        "it": "Mi scusi, non ho capito. Può ripetere, per favore?",
+    }
+)
+"""What asks callers to repeat words that interrupted the agent and never arrived, by primary language subtag."""
 
 FAREWELLS: Mapping[str, str] = MappingProxyType(
     {
@@ -238,6 +250,14 @@ class PluginSettings(Limits):
     apologies: Annotated[dict[str, str], BeforeValidator(_by_language)] = Field(
         {}, description="The same for one language, as `APOLOGY__ES`.", examples=["Un momento, por favor."]
     )
+    say_again: str | None = Field(
+        None,
+        description="What asks callers to repeat words that Twilio did not report, in any language without its own "
+        "`SAY_AGAIN__XX`.",
+    )
+    say_agains: Annotated[dict[str, str], BeforeValidator(_by_language)] = Field(
+        {}, description="The same for one language, as `SAY_AGAIN__ES`.", examples=["¿Puede repetirlo, por favor?"]
+    )
     allow_raw_messages: bool = Field(
         False, description="Let agents send messages that this version does not know; unverified, see the README."
     )
@@ -251,17 +271,21 @@ class PluginSettings(Limits):
 
     def apology_for(self, language: str | None) -> str:
         """The sentence for a BCP-47 tag: own text for the tag, for its language, for all; else the built-in one."""
-        return self._sentence(language, APOLOGIES)
+        return _sentence(language, self.apologies, self.apology, APOLOGIES)
 
     def farewell_for(self, language: str | None) -> str:
         """The same before the call is hung up, where the built-in sentence must not ask anybody to hold on."""
-        return self._sentence(language, FAREWELLS)
+        return _sentence(language, self.apologies, self.apology, FAREWELLS)
 
-    def _sentence(self, language: str | None, built_in: Mapping[str, str]) -> str:
-        tag = _tag(language or "en")
-        primary = tag.partition("-")[0]
-        own = self.apologies.get(tag) or self.apologies.get(primary) or self.apology
-        return own or built_in.get(primary, built_in["en"])
+    def say_again_for(self, language: str | None) -> str:
+        """The sentence that asks to repeat lost words, chosen as by apology_for()."""
+        return _sentence(language, self.say_agains, self.say_again, SAY_AGAINS)
+
+
+def _sentence(language: str | None, own: Mapping[str, str], for_all: str | None, built_in: Mapping[str, str]) -> str:
+    tag = _tag(language or "en")
+    primary = tag.partition("-")[0]
+    return own.get(tag) or own.get(primary) or for_all or built_in.get(primary, built_in["en"])
 
 
 class Settings(PluginSettings, BaseSettings):

@@ -20,7 +20,9 @@ EVENTS = {"type": "info", "name": "agentSpeaking", "value": "off"}
 
 
 class Replying:
-    """An agent whose on_prompt is `reply`."""
+    """An agent whose on_prompt is `reply`. After an interrupt without words it is silent: nothing else goes out."""
+
+    say_again = None
 
     def __init__(self, reply: Callable[..., Any]) -> None:
         self.reply = reply
@@ -764,6 +766,8 @@ async def test_a_barge_in_stops_the_reply_and_nothing_more_goes_out(talk: Any) -
     heard = []
 
     class Agent:
+        say_again = None
+
         @hookimpl
         async def on_prompt(self) -> AsyncIterator[str]:
             for number in range(50):

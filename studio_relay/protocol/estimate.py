@@ -57,6 +57,19 @@ def position(chunks: Iterable[Chunk], now: float) -> int:
     return heard
 
 
+def seconds(text: str) -> float:
+    """How long `text` takes to be spoken at the usual rate, from the moment it is sent."""
+    return _START + sum(_SEGMENT + _CHARACTER * len(segment) for segment in segments(text))
+
+
+def round_trip(sent_at: float, heard_for: float, now: float) -> float:
+    """What the wire took, both ways: speech sent at `sent_at` into silence was cut after `heard_for` seconds.
+
+    Of the 330 ms from a first token to its sound the wire took 92.
+    """
+    return min(max(now - sent_at - heard_for - (_START - 0.092), 0.04), 0.4)
+
+
 def segments(text: str) -> Iterator[str]:
     """The clauses Twilio speaks one by one: text up to a full stop, colon or the like."""
     start = 0

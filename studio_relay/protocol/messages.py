@@ -61,17 +61,22 @@ class Setup(Message, frozen=True, kw_only=True):
 
 
 class Prompt(Message, frozen=True, kw_only=True):
-    """What the caller said. `last=False` marks a partial: the whole utterance so far, to be revised."""
+    """What the caller said. `last=False` marks a partial: the whole utterance so far, to be revised.
+
+    `over_speech` is true when the agent was speaking and nothing interrupted it (our finding, not Twilio's).
+    """
 
     voice_prompt: str
     lang: str | None = None
     last: bool = True
+    over_speech: bool = False
 
 
 class Dtmf(Message, frozen=True, kw_only=True):
-    """One key: `0`-`9`, `*`, `#`, rarely `A`-`D`."""
+    """One key: `0`-`9`, `*`, `#`, rarely `A`-`D`. `over_speech` as in `Prompt`."""
 
     digit: str
+    over_speech: bool = False
 
 
 class Interrupt(Message, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What the caller has heard of what we sent, as far as can be known; no clock, no messages, no decisions.
+"""What the caller has heard of what we sent, as far as can be known; no messages, no decisions.
 
 Two sources, told apart everywhere (full mode and widget mode):
 
@@ -6,15 +6,45 @@ Two sources, told apart everywhere (full mode and widget mode):
   `agentSpeaking` says when sound starts and stops. Once one was seen, events decide.
 * **Estimates.** Without events the measured speaking rate predicts a position (`estimate.py`), and the fragment
   that an `interrupt` reports is looked for near it. What comes of that is marked as an estimate.
+
+Theory of operation: a barge-in into a reply that still streams.
+
+1. Twilio hears the caller, stops, purges every frame it holds, and sends `interrupt`. That takes 20 to 200 ms
+   to reach us. Meanwhile we have sent on: frames of the cut reply are on the wire, or will be.
+2. Those words, the *leftovers*, arrive after the purge. What Twilio does with them is not on any recording. It
+   may speak them before the next reply and report both in one `tokensPlayed`, speak and report them apart, or
+   drop everything up to the `last: true` of the cut cycle (which `session.py` therefore sends at once).
+3. So after a cut the next words that sound may be leftovers, beginning at any frame; or leftovers with the
+   beginning of the next reply; or the next reply alone. All three are played in the order of the wire, so
+   `alignment.py` can find them, and a later word settles what came before it.
+4. What was heard of leftovers joins the turn that was cut: the caller heard it before the next reply.
+
+Why not simply wait for the next reply's first word? A goodbye would wait for words that were reported already,
+a question would be missing from the history while the caller answers it.
+
+Without events nobody reports leftovers. Three things tell of them: a second `interrupt` whose fragment lies in
+them; a prompt, which Twilio withholds while anything sounds, so none sounded then; or no prompt at all, so they
+were played while the caller spoke.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from studio_relay.protocol import estimate
+from studio_relay.protocol.alignment import (
+    FINDABLE_CHARACTERS,
+    SLOW_WIRE_SECONDS,
+    WIRE_SECONDS,
+    Place,
+    Span,
+    find_roughly,
+    leftover_places,
+    live_places,
+)
 from studio_relay.protocol.estimate import Chunk, prefix_of, squeeze
+from studio_relay.protocol.speech import NEVER, Greeting, Speech, Tones
 from studio_relay.protocol.states import PLAYBACK, Playing, Sound
 
 # How long speech takes at most, for deciding when to say goodbye (section 3.5 of the protocol reference).
@@ -34,101 +64,10 @@ _SEGMENT_ENDS = (".", ":", "!", "?", "…", "。", "！", "？")
 _PREEMPTED_SECONDS = 0.4
 # Tokens further apart than this are placed in time one by one when a position is estimated.
 _PAUSE_SECONDS = 0.25
-# Text that sounds out of order must be this long to be looked for: "Yes." is found anywhere.
-_FINDABLE_CHARACTERS = 8
-_NEVER = float("-inf")
-
-
-@dataclass(slots=True, eq=False)
-class Speech:
-    """The text of one talk cycle as it was sent, and how much of it was heard.
-
-    A cycle whose words may partly be preempted is made of several, each wholly `preemptible` or not at all.
-    """
-
-    cycle: int
-    began: int
-    sent_at: float = 0.0
-    preemptible: bool = False
-    followed_at: float = float("inf")  # when speech of another cycle came and ended this, if it is preemptible
-    pieces: list[str] = field(default_factory=list)
-    heard: int = 0  # characters of the squeezed text
-    cut: bool = False
-    late: list[str] = field(default_factory=list)  # heard after the cut: it was on its way when that came
-    estimated: bool = False
-    _squeezed: str = ""
-    _squeezed_pieces: int = 0
-
-    @property
-    def text(self) -> str:
-        """All that was sent."""
-        if len(self.pieces) > 1:
-            self.pieces[:] = ["".join(self.pieces)]
-            self._squeezed_pieces = 0
-        return self.pieces[0] if self.pieces else ""
-
-    @property
-    def squeezed(self) -> str:
-        """All that was sent, without white space."""
-        if self._squeezed_pieces != len(self.pieces):
-            self._squeezed = squeeze(self.text)
-            self._squeezed_pieces = len(self.pieces)
-        return self._squeezed
-
-    @property
-    def unheard(self) -> str:
-        """What was not heard yet, without white space."""
-        return self.squeezed[self.heard :]
-
-    @property
-    def pending(self) -> bool:
-        """Whether some of it was not heard yet; cheap while it grows."""
-        fresh = self.pieces[self._squeezed_pieces :]
-        return any(map(squeeze, fresh)) or self.heard < len(self.squeezed)
-
-    def heard_text(self) -> str:
-        """The part of the sent text that was heard: a prefix of it, and what sounded after a cut all the same."""
-        if self.heard >= len(self.squeezed):
-            return self.text
-        return " ".join(filter(None, [prefix_of(self.text, self.heard), *self.late]))
-
-    def hear_late(self, value: str, wanted: str) -> bool:
-        """Take `value` for words that were on their way when a barge-in cut the rest; False if they are not here."""
-        start = self.heard + len(squeeze("".join(self.late)))
-        found = wanted in self.squeezed[start:]
-        if found:
-            self.late.append(value.strip())
-        return found
-
-    def guess(self, heard: int) -> None:
-        """By estimate, this much was heard."""
-        self.heard = max(0, min(heard, len(self.squeezed)))
-        self.estimated = True
-
-
-@dataclass(slots=True, eq=False)
-class Tones:
-    """Digits in the playback queue, behind the first `behind` speeches."""
-
-    digits: str
-    sent_at: float
-    began: int
-    behind: int
-    played: bool = False
-    cut: bool = False
-
-    @property
-    def waiting(self) -> bool:
-        return not (self.played or self.cut)
-
-
-@dataclass(slots=True, eq=False)
-class Greeting:
-    """Speech that is not ours: the `welcomeGreeting` of TwiML or widget."""
-
-    text: str
-    began_at: float
-    estimated: bool = False
+# A frame and the report of a cut cross the wire in about this time, both ways together, until it was measured.
+_USUAL_ROUND_TRIP_SECONDS = 0.22
+# Of so many cut speeches words may still be on the wire; the caller can hardly cut faster.
+_CUTS_ON_THE_WIRE = 6
 
 
 class Playback:
@@ -140,22 +79,25 @@ class Playback:
         self.tones: list[Tones] = []
         self.greeting: Greeting | None = None
         self._fillers = False  # something preemptible was sent: look for it when other speech follows
-        self._pointer = 0  # index of the speech that is heard, or will be next
+        self._pointer = 0  # index of the oldest speech of which words may still be reported
         self._tokens_seen = False
         self._speakers_seen = False
         self._lost = False  # something sounded that is not in what we sent: reports no longer tell the end
         self._on_at: float | None = None
-        self._off_at = _NEVER
+        self._off_at = NEVER
         self._greeting_sounds = False
-        self._last_sent_at = _NEVER
-        self._busy_until = _NEVER
+        self._last_sent_at = NEVER
+        self._busy_until = NEVER
         self.longest_stall = 0.0  # seconds, by estimate, for which a reply that went on had nothing left to be heard
         self._marks: list[tuple[Speech, int, float]] = []  # where in a speech sending began or went on, and when
-        self._last_report = ("", _NEVER)
+        self._last_report = ("", NEVER)
+        self._heard_at = NEVER
         self._expects_twin = False  # that was a cut fragment, and its interrupt is still to come
-        self._cut_at = _NEVER
+        self._cut_at = NEVER
         self._just_cut: list[Speech] = []
-        self._stragglers: list[Speech] = []  # cut, but maybe still on its way to Twilio when that happened
+        self._withheld = False  # without events: no prompt since the last cut, so leftovers may be sounding
+        self._leftovers_end = NEVER
+        self._round_trip = _USUAL_ROUND_TRIP_SECONDS
 
     # ------------------------------------------------------------------------------ what we do
 
@@ -170,6 +112,7 @@ class Playback:
                 self.longest_stall = max(self.longest_stall, now - self._busy_until)
             self._busy_until = now + START_SECONDS
         speech.pieces.append(token)
+        speech.times.append(now)
         self._last_sent_at = now
         self._busy_until += SECONDS_PER_CHARACTER * len(token)
 
@@ -222,71 +165,106 @@ class Playback:
             self._greeted(value, now)
         elif not self._place(value, wanted, now, repeated):
             self._lost = self._lost or not (repeated or self._greeted(value, now))
+        self._heard_at = now
 
     def _first_report(self) -> None:
         """From now on we know: what was only assumed of speech that may still sound is forgotten."""
         self._tokens_seen = True
         for speech in self.speeches[self._pointer :]:
-            speech.heard, speech.cut, speech.estimated = 0, False, False
+            if speech.cut_at == NEVER:
+                speech.heard, speech.cut, speech.estimated = 0, False, False
 
     def _place(self, value: str, wanted: str, now: float, repeated: bool) -> bool:
         return (
             self._late(wanted, now)
             or self._tones_played(value, due=True)
-            or self._advance(wanted, self._waiting(), now)
+            or self._locate(wanted, now, self._waiting())
             or self._tones_played(value, due=False)
-            or self._straggles(value, wanted)
-            or (not repeated and self._find_ahead(wanted))
+            or (not repeated and (self._find_ahead(wanted) or self._find_roughly(value, wanted)))
         )
 
     def _late(self, wanted: str, now: float) -> bool:
         """True for the report of a fragment that the interrupt just before it did not tell."""
-        if now - self._cut_at > _SAME_REPORT_SECONDS or not self._advance(wanted, self._just_cut, now):
+        if now - self._cut_at > _SAME_REPORT_SECONDS:
             return False
-        self._just_cut = []
-        return True
-
-    def _straggles(self, value: str, wanted: str) -> bool:
-        """Words that were on their way when the rest was cut are a talk cycle of their own for Twilio."""
-        sounds = not self._speakers_seen or (self._on_at is not None and self._on_at >= self._cut_at)
-        return sounds and any(speech.hear_late(value, wanted) for speech in self._stragglers)
+        spans = next((spans for place in live_places(self._just_cut) if (spans := place.follow(wanted))), None)
+        if spans:
+            self._hear(spans)
+            self._just_cut = []
+        return bool(spans)
 
     def _waiting(self) -> list[Speech]:
         return [speech for speech in self.speeches[self._pointer :] if not speech.cut]
 
-    def _advance(self, wanted: str, waiting: Sequence[Speech], now: float) -> bool:
-        """Move the pointer over `wanted`; it may begin at a later speech if this one was preempted."""
-        lasting = [speech for speech in waiting if now - speech.followed_at <= _PREEMPTED_SECONDS]
-        for ahead in (*_tails(lasting), *_tails(waiting)):
-            if ahead[0].unheard.startswith(wanted) or _spans(wanted, ahead):
-                for skipped in self._waiting_before(ahead[0]):
-                    _skip(skipped)
-                self._consume(len(wanted), ahead)
-                return True
-        return False
+    def _locate(self, wanted: str, now: float, live: Sequence[Speech]) -> bool:
+        """Move the pointer over `wanted`: in the words that are next, or behind words that were skipped."""
+        spans = next((spans for place in self._places(now, live) if (spans := place.follow(wanted))), None)
+        if spans:
+            self._hear(spans)
+        return bool(spans)
+
+    def _places(self, now: float, live: Sequence[Speech]) -> Iterator[Place]:
+        """Where reported words may begin, the likeliest first."""
+        lasting = [speech for speech in live if now - speech.followed_at <= _PREEMPTED_SECONDS]
+        ours = chain(live_places(lasting), live_places(live))
+        if not self._leftovers_sound:
+            return ours
+        leftovers = leftover_places(self.speeches[self._pointer :])
+        next_words = islice(ours, 0 if self._sounded_before(live) else 1)
+        return chain(next_words, leftovers, ours)
+
+    @property
+    def _leftovers_sound(self) -> bool:
+        """Whether what sounds may be leftovers: Twilio begins to speak them anew."""
+        begun = not self._speakers_seen or (self._on_at is not None and self._on_at >= self._cut_at)
+        return begun and any(speech.cut for speech in self.speeches[self._pointer :])
+
+    def _sounded_before(self, live: Sequence[Speech]) -> bool:
+        """Whether what is reported began to sound before any of these words were sent."""
+        began = max(self._on_at or NEVER, self._heard_at, self._cut_at)
+        return not live or began < live[0].sent_at
+
+    def _hear(self, spans: Sequence[Span]) -> None:
+        """These words were heard, so all before them was heard, cut, or never will be."""
+        first, last = spans[0].speech, spans[-1].speech
+        if not first.cut:
+            for skipped in self._waiting_before(first):
+                _skip(skipped)
+        for speech, start, end in spans:
+            speech.hear(start, end)
+        self._pass(self._waiting_before(last) or [last])
+
+    def _pass(self, left: Sequence[Speech]) -> None:
+        """Nothing before these speeches will be reported any more."""
+        passed, self._pointer = self._pointer, self.speeches.index(left[0]) if left else len(self.speeches)
+        for speech in self.speeches[passed : self._pointer]:
+            speech.forget_frames()
 
     def _waiting_before(self, speech: Speech) -> list[Speech]:
-        return [s for s in self.speeches[self._pointer : self.speeches.index(speech)] if not s.cut]
-
-    def _consume(self, left: int, waiting: Sequence[Speech]) -> None:
-        for speech in waiting:
-            taken = min(left, len(speech.unheard))
-            speech.heard += taken
-            left -= taken
-            if not speech.cut:
-                self._pointer = self.speeches.index(speech)
-            if not left:
-                return
+        before = self.speeches[self._pointer : self.speeches.index(speech)]
+        return [earlier for earlier in before if not earlier.cut and earlier.pending]
 
     def _find_ahead(self, wanted: str) -> bool:
         """What sounds need not read as it was sent (SSML, numbers): go on behind the next words that do."""
         speech = next((speech for speech in self._waiting() if speech.pending), None)
-        if speech is None or len(wanted) < _FINDABLE_CHARACTERS or not (self.greeting or self._heard_anything):
+        if speech is None or len(wanted) < FINDABLE_CHARACTERS or not (self.greeting or self._heard_anything):
             return False
         start = speech.squeezed.find(wanted, speech.heard)
         if start >= 0:
             speech.heard = start + len(wanted)
         return start >= 0
+
+    def _find_roughly(self, value: str, wanted: str) -> bool:
+        """Leftovers of which words are missing or doubled, and the beginning of what comes behind them."""
+        if not self._leftovers_sound:
+            return False
+        live = [speech for speech in self._waiting() if speech.pending]
+        end = next(live_places(live)).follow_end(wanted) if live else []
+        told = prefix_of(value, len(wanted) - sum(span.end - span.start for span in end))
+        leftovers = find_roughly(told, [speech for speech in self.speeches[self._pointer :] if speech.cut])
+        if leftovers or end:
+            self._hear([*leftovers, *end])
+        return bool(leftovers or end)
 
     def _tones_played(self, value: str, *, due: bool) -> bool:
         """Digits are reported as speech is; `due` asks only for those whose turn it is."""
@@ -321,13 +299,16 @@ class Playback:
 
     # --------------------------------------------------------------------------------- barge-in
 
-    def interrupted(self, fragment: str, now: float, before: int) -> list[Speech]:
-        """The caller barged in. Speech of talk cycles begun before event `before` is cut; returns what was cut."""
+    def interrupted(self, fragment: str, now: float, before: int, heard_ms: int | None = None) -> list[Speech]:
+        """The caller barged in. Speech of talk cycles begun before event `before` is cut; returns what was cut.
+
+        `heard_ms` is for how many milliseconds the segment that `fragment` begins had sounded.
+        """
         cutting = [speech for speech in self._waiting() if speech.began < before and speech.pending]
         wanted = squeeze(fragment)
         told = not wanted or self._is_twin(wanted, now)
         if not self._tokens_seen and not self._greeting_sounds:
-            cutting = self._estimate_cut(fragment, now, cutting)
+            cutting = self._estimate_cut(fragment, now, cutting, heard_ms)
         elif not told:
             self._account_for(fragment, now, cutting)
         self._cut(cutting, now, before)
@@ -349,7 +330,7 @@ class Playback:
         if self._greeting_sounds:
             self._greeted(fragment, now, estimated=not self._tokens_seen)
         else:
-            self._advance(squeeze(fragment), cutting, now)
+            self._locate(squeeze(fragment), now, cutting)
 
     def _cut(self, cutting: list[Speech], now: float, before: int) -> None:
         for speech in cutting:
@@ -360,30 +341,97 @@ class Playback:
         self._greeting_sounds = False
         self._cut_at = self._off_at = now
         self._just_cut = [speech for speech in cutting if speech.cut]
-        self._stragglers = [*reversed(self._just_cut), *self._stragglers[:1]]
+        for speech in self._just_cut:
+            speech.cut_at = now
+            speech.forget_frames(now - SLOW_WIRE_SECONDS)
         self._resume(now)
 
     def _resume(self, now: float) -> None:
-        """Only what was not cut still sounds: estimates start again with it."""
+        """What was not cut sounds next, behind leftovers: estimates start again with these."""
         left = [speech for speech in self._waiting() if speech.pending]
-        self._pointer = self.speeches.index(left[0]) if left else len(self.speeches)
+        cut = [speech for speech in self.speeches[self._pointer :] if speech.cut][-_CUTS_ON_THE_WIRE:]
+        self._pass(sorted([*left, *cut], key=self.speeches.index))
         self._marks = [(speech, 0, now) for speech in left]
+        leftovers = "" if self.certain else self._leftovers()
+        self._withheld = bool(leftovers)
+        self._leftovers_end = now + estimate.seconds(leftovers) if leftovers else now
         self._busy_until = now
-        if left:
-            self._busy_until += START_SECONDS + SECONDS_PER_CHARACTER * sum(len(speech.text) for speech in left)
+        if left or leftovers:
+            characters = len(leftovers) + sum(len(speech.text) for speech in left)
+            self._busy_until += START_SECONDS + SECONDS_PER_CHARACTER * characters
+
+    def _leftovers(self) -> str:
+        """The words of cut speech that were on the wire at the cut, as far as can be known without events."""
+        speech, position = next(self._on_the_wire(), (None, 0))
+        return "" if speech is None else speech.text[len(prefix_of(speech.text, position)) :].strip()
+
+    def _on_the_wire(self) -> Iterator[tuple[Speech, int]]:
+        """Where the frames of cut speech begin that were sent so shortly before the cut that Twilio had them not."""
+        for speech in self.speeches[self._pointer :]:
+            for position, sent_at in speech.frames() if speech.cut else ():
+                if sent_at > self._cut_at - self._round_trip and position >= speech.reached:
+                    yield speech, position
 
     # -------------------------------------------------------------------------------- estimates
 
-    def _estimate_cut(self, fragment: str, now: float, cutting: list[Speech]) -> list[Speech]:
+    def _estimate_cut(self, fragment: str, now: float, cutting: list[Speech], heard_ms: int | None) -> list[Speech]:
         """Decide what was heard of `cutting`, and return those that sounded last or not at all."""
         texts = [speech.text for speech in cutting]
         predicted = estimate.position(self._chunks(cutting), now)
-        end = estimate.find(fragment, texts, predicted)
+        end = None if self._withheld else estimate.find(fragment, texts, predicted)
+        if end is None and (told := self._leftovers_told(squeeze(fragment))):
+            return [speech for speech in told if not speech.cut] or cutting
+        if end is None:
+            end = estimate.find(fragment, texts, predicted)
         if end is None and squeeze(fragment) and self._greeted(fragment, now, estimated=True):
             end = 0
+        if end is not None and end == len(squeeze(fragment)) and heard_ms is not None and cutting:
+            self._round_trip = estimate.round_trip(cutting[0].sent_at, heard_ms / 1000, now)
         _allot(cutting, estimate.word_end(texts, predicted) if end is None else end)
         started = [index for index, speech in enumerate(cutting) if speech.heard]
         return cutting[started[-1] if started else 0 :]
+
+    def _leftovers_told(self, wanted: str) -> list[Speech]:
+        """The speeches in which `wanted` was heard, if it begins with leftovers: then these were spoken."""
+        places = leftover_places(self.speeches[self._pointer :])
+        for place in places if wanted else ():
+            if spans := place.follow(wanted):
+                for span in spans:
+                    span.speech.estimated = True
+                self._learn_round_trip(place)
+                self._hear(spans)
+                return [span.speech for span in spans]
+        return []
+
+    def _learn_round_trip(self, place: Place) -> None:
+        """The first frame that Twilio did not purge was on the wire when the report of the cut was, too."""
+        sent_at = next((sent_at for position, sent_at in place.speech.frames() if position == place.start), None)
+        if sent_at is not None and place.start > place.speech.heard:
+            self._round_trip = min(max(place.speech.cut_at - sent_at, 0.0), WIRE_SECONDS)
+
+    def prompted(self, now: float) -> None:
+        """A prompt came. Without events it says that nothing sounds: Twilio withholds it while anything does."""
+        if self.certain:
+            return
+        self._withheld = False
+        if self._last_sent_at <= self._cut_at:
+            self._busy_until = min(self._busy_until, now)
+
+    def unanswered(self, now: float) -> None:
+        """No prompt came behind the last barge-in. Without events it says that leftovers were played meanwhile."""
+        if self._withheld:
+            self._guess_leftovers(now)
+        self._withheld = False
+
+    def _guess_leftovers(self, now: float) -> None:
+        speech, start = next(self._on_the_wire(), (None, 0))
+        if speech is None:
+            return
+        rest = self._leftovers()
+        end = start + estimate.word_end([rest], estimate.position([Chunk(rest, self._cut_at)], now))
+        if end > start:
+            speech.hear(start, end)
+            speech.estimated = True
 
     def _estimate_preempted(self, cycle: int, now: float) -> None:
         """Speech of another cycle follows: what still sounds and may be preempted ends here."""
@@ -411,6 +459,8 @@ class Playback:
     def stopped(self, now: float) -> None:
         """The socket is closed: what was not heard by now never will be."""
         waiting = [speech for speech in self._waiting() if speech.pending]
+        if self._withheld:
+            self._guess_leftovers(now)
         if not self._tokens_seen:
             texts = [speech.text for speech in waiting]
             predicted = estimate.position(self._chunks(waiting), now)
@@ -429,6 +479,20 @@ class Playback:
     def tells_speakers(self) -> bool:
         """True when it is known who speaks (`speaker-events` are subscribed)."""
         return self._speakers_seen
+
+    @property
+    def sounding(self) -> bool:
+        """True when a talk cycle of ours sounds now that no barge-in has cut; False where nothing tells."""
+        if not self._speakers_seen or self.state is not Playing.SPEAKING or self._greeting_sounds:
+            return False
+        if not self._tokens_seen:
+            return any(speech.sent_at >= self._cut_at and not speech.cut for speech in self.speeches)
+        return any(speech.pending for speech in self._waiting())
+
+    @property
+    def leftovers_end(self) -> float:
+        """When Twilio will have spoken what was on the wire at the last cut, by estimate; then, if there was none."""
+        return self._leftovers_end
 
     @property
     def reported(self) -> bool:
@@ -477,16 +541,6 @@ class Playback:
             return not self.speeches and not self.tones and self.state is Playing.IDLE
         spoken = all(speech.cut or not speech.pending for speech in self.speeches[self._pointer :])
         return spoken and not any(tones.waiting for tones in self.tones)
-
-
-def _tails(speeches: Sequence[Speech]) -> Iterator[Sequence[Speech]]:
-    return (speeches[index:] for index in range(len(speeches)))
-
-
-def _spans(wanted: str, speeches: Sequence[Speech]) -> bool:
-    """Whether `wanted` is all that is left of the first speech and the beginning of what comes next."""
-    first = speeches[0].unheard
-    return bool(first) and wanted.startswith(first) and "".join(s.unheard for s in speeches).startswith(wanted)
 
 
 def _skip(speech: Speech) -> None:

@@ -52,7 +52,8 @@ from studio_relay.protocol.messages import (
     speakable,
 )
 from studio_relay.protocol.parsing import DEFAULT_MAX_BYTES, parse
-from studio_relay.protocol.playback import Playback, Speech
+from studio_relay.protocol.playback import Playback
+from studio_relay.protocol.speech import Speech
 from studio_relay.protocol.states import Input, State, move
 from studio_relay.protocol.transcript import Transcript
 
@@ -215,25 +216,32 @@ class Session:
 
     def _prompt(self, message: Prompt, now: float) -> Event:
         self._sound_after_key = True
+        self.playback.prompted(now)
         final = message.last and bool(message.voice_prompt.strip())
         self.state = move(self.state, Input.PROMPT if final else Input.PROMPT_PART)
         if not final:
             return PartlyPrompted(number=self._number, prompt=message)
         self.transcript.said(message.voice_prompt, now)
+        if self.playback.sounding:
+            message = structs.replace(message, over_speech=True)
         return Prompted(number=self._number, prompt=message)
 
     def _dtmf(self, message: Dtmf, now: float) -> Event:
         self.state = move(self.state, Input.DTMF)
         self._key, self._sound_after_key = (self._number, now), False
         self.transcript.pressed(message.digit, now)
+        if self.playback.sounding:  # so far: the interrupt that a key causes is reported behind it
+            message = structs.replace(message, over_speech=True)
         return Pressed(number=self._number, dtmf=message)
 
     def _interrupt(self, message: Interrupt, now: float) -> Event:
         before = self._cause(now)
-        cut_speech = self.playback.interrupted(message.utterance_until_interrupt, now, before)
+        cut_speech = self.playback.interrupted(
+            message.utterance_until_interrupt, now, before, message.duration_until_interrupt_ms
+        )
         cut = [cycle for cycle in self._cycles.values() if cycle.began < before]
         for cycle in cut:
-            self._forget(cycle)
+            self._purge(cycle)
         self.state = move(self.state, Input.INTERRUPT, others=bool(self._open))
         return Interrupted(
             number=self._number,
@@ -394,7 +402,7 @@ class Session:
             if not cycle.finished:
                 return None
             self._wire.popleft()
-            del self._cycles[cycle.number]
+            self._cycles.pop(cycle.number, None)
             if cycle.closer is not None:
                 return dump_text("", True) if cycle.closer is _CLOSER else dump(cycle.closer)
         text, self._end = self._end, None
@@ -460,19 +468,23 @@ class Session:
             "say less at once, or yield it so that the server can wait"
         )
 
-    def _forget(self, cycle: _Cycle) -> None:
-        """An interrupted cycle needs no closer: Twilio has purged it."""
+    def _purge(self, cycle: _Cycle) -> None:
+        """Nothing more of a cycle that was cut is sent, but its closer.
+
+        Twilio may drop all that comes up to the `last: true` of the cycle it cut: without it the next reply, too.
+        """
         cycle.finished = True
         self._open.discard(cycle.number)
         self._waiting -= len(cycle.frames)
         cycle.frames.clear()
-        if cycle.queued:
+        if cycle.queued and cycle.closer is None:
             self._wire.remove(cycle)
         del self._cycles[cycle.number]
 
     def _clear(self) -> None:
         for cycle in list(self._cycles.values()):
-            self._forget(cycle)
+            self._purge(cycle)
+        self._wire.clear()
 
 
 def _split(token: str, max_bytes: int) -> list[str]:

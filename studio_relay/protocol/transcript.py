@@ -10,7 +10,8 @@ import msgspec
 from msgspec.structs import replace
 
 from studio_relay.protocol.estimate import squeeze
-from studio_relay.protocol.playback import Playback, Speech, Tones
+from studio_relay.protocol.playback import Playback
+from studio_relay.protocol.speech import Speech, Tones
 
 HIDDEN_KEY = "x"  # no key of a telephone
 
