@@ -40,11 +40,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "voice": {"errors", "progress", "protocol", "hooks", "plugins", "wrapping"},
     "replies": {"errors", "hooks", "plugins", "voice"},
     "floor": {"replies"},
+    "turn_taking": {"protocol"},
     "ticket": {"protocol"},
     "memory": {"errors", "protocol", "call", "store"},
     "dispatch": {
         "errors", "protocol", "call", "floor", "handoff", "keeping", "listening", "memory", "plugins", "hooks",
         "progress", "replies", "settings", "store", "ticket", "voice", "watching", "wrapping", "log", "story",
+        "turn_taking",
     },
     "registry": {"errors", "protocol", "call", "dispatch"},
     "testing": {"*"},

@@ -68,7 +68,7 @@ class Ears:
 
     async def speak(self, text: str, keys: str) -> None:
         """Say or press something, and be done with it."""
-        self._said_from = self.call.now_ms
+        self.starts_to_speak()
         if keys:
             await self.call.press(keys)
         else:
@@ -81,8 +81,13 @@ class Ears:
         await self.call.wait_until(lambda: not self.call.end.caller_speaking, timeout_ms=120_000)
         self._said_until = self.call.now_ms
 
+    def starts_to_speak(self) -> None:
+        """The caller speaks from now on: only what the agent begins to say later answers it."""
+        self._said_from = self.call.now_ms
+
     def _answered(self) -> bool:
-        return any(event.at_ms > self._said_from for event in self.call.end.played)
+        begun = (item for item in self.call.end.playback.utterances if item.started_ms is not None)
+        return any(item.started_ms > self._said_from and not item.leftover for item in begun)  # type: ignore[operator]
 
     async def wait_for_turn(self, timeout_ms: float) -> bool:
         """Wait until the agent has spoken and stopped, or says nothing for a while; False if the session ends."""

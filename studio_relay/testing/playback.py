@@ -109,7 +109,9 @@ class Playback:
             self._reopen(cycle)
             cycle.preemptible, cycle.interruptible = preemptible, interruptible
         if cycle is None:
-            cycle = Utterance(kind="speech", preemptible=preemptible, interruptible=interruptible, lang=lang)
+            cycle = Utterance(
+                kind="speech", preemptible=preemptible, interruptible=interruptible, lang=lang, leftover=leftover
+            )
         self._open = cycle
         events: list[PlaybackEvent] = []
         if token.strip() and not cycle.sent.strip():
@@ -136,7 +138,7 @@ class Playback:
 
     def _reopen(self, cycle: Utterance) -> None:
         """Let a closed cycle grow again, and the segment that ended only because the cycle did."""
-        cycle.closed = False
+        cycle.closed = cycle.leftover = False
         if self._segment is not None and self._segment.item is cycle and not cycle.rest:
             self._segment.whole = False
 

@@ -25,6 +25,7 @@ class Utterance:
     lang: str | None = None
     closed: bool = False
     cut: bool = False
+    leftover: bool = False  # words of a cut reply that were on the wire, and no word of another
     preemptible: bool = False
     interruptible: Interruptible = "any"
     ready_ms: int = 0

@@ -1,4 +1,4 @@
-"""Words that were on the wire when a caller cut a reply that still streamed: spoken with the next, apart, or dropped."""
+"""Words that were on the wire when a caller cut a streaming reply: spoken with the next, apart, or dropped."""
 
 from __future__ import annotations
 
