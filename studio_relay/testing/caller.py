@@ -234,7 +234,6 @@ class ScriptedCaller:
                 over = await call.talk_over(
                     step.say, keys=step.keys, after_words=step.after_words, after_ms=step.after_ms
                 )
-                ears.starts_to_speak()
                 if not over:
                     self.warnings.append(f"line {step.line}: `talk_over` came when the agent was not speaking")
                 ears.listen()

@@ -80,7 +80,6 @@ class Conversation:
 
         async def act() -> None:
             await self.call.talk_over(text, keys=keys, after_words=after_words, after_ms=after_ms)
-            self._ears.starts_to_speak()
             self._ears.listen()
             self.heard.react()
             await self._ears.until_said()

@@ -50,7 +50,6 @@ class Ears:
         self._heard = heard
         self._listened = 0
         self._said_until = call.now_ms
-        self._said_from = call.now_ms
 
     def listen(self) -> None:
         """Take in what was played since the last time."""
@@ -68,7 +67,6 @@ class Ears:
 
     async def speak(self, text: str, keys: str) -> None:
         """Say or press something, and be done with it."""
-        self.starts_to_speak()
         if keys:
             await self.call.press(keys)
         else:
@@ -81,13 +79,10 @@ class Ears:
         await self.call.wait_until(lambda: not self.call.end.caller_speaking, timeout_ms=120_000)
         self._said_until = self.call.now_ms
 
-    def starts_to_speak(self) -> None:
-        """The caller speaks from now on: only what the agent begins to say later answers it."""
-        self._said_from = self.call.now_ms
-
     def _answered(self) -> bool:
-        begun = (item for item in self.call.end.playback.utterances if item.started_ms is not None)
-        return any(item.started_ms > self._said_from and not item.leftover for item in begun)  # type: ignore[operator]
+        """Whether the agent has begun to say something since; what it still had to say before is no answer."""
+        begun = (item for item in self.call.end.playback.utterances if not item.leftover)
+        return any(item.started_ms is not None and item.started_ms > self._said_until for item in begun)
 
     async def wait_for_turn(self, timeout_ms: float) -> bool:
         """Wait until the agent has spoken and stopped, or says nothing for a while; False if the session ends."""
