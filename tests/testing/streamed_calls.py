@@ -44,10 +44,11 @@ SENTENCES = (
     "We can send it again, we can refund it, or we can wait.",
 )
 UTTERANCES = (
-    "Stop.",
-    "Stop it.",
+    "stop",
+    "stop it",
+    "no",
     "No. A person, please.",
-    "Hello?",
+    "hello",
     "Wait, I meant the other one, the one from Tuesday.",
     "And what about the parcel that I sent back last week, has it arrived yet?",
 )
@@ -122,6 +123,7 @@ class Caller:
     call: SimulatedCall
     keys: bool
     interrupting: list[tuple[str, int]] = field(default_factory=list)  # words, and when they began
+    waits: list[int] = field(default_factory=list)  # for an answer to them, from the last sound before it
     said: int = 0
 
     async def act(self) -> None:
@@ -140,7 +142,7 @@ class Caller:
             if await ears.wait_for_turn(10_000):
                 await ears.speak(self._words(), "")
             return
-        over = await self._reached(ears)
+        over, began = await self._reached(), self.call.now_ms
         if step == "key" or (step == "both" and self.keys):
             await self.call.press(self.draw.choice("123"))
         if step != "key":
@@ -148,11 +150,25 @@ class Caller:
             if over and self.call.end.playback.interruptible_by("speech"):
                 self.interrupting.append((words, self.call.now_ms))
             self.call.say(words)
-        ears.starts_to_speak()
         await ears.until_said()
-        await self.call.silence(self.draw.uniform(0, 0.6))
+        if step != "key" and self.draw.random() < 0.6:
+            await self._wait_for_an_answer(began)
+        else:
+            await self.call.silence(self.draw.uniform(0, 0.6))
 
-    async def _reached(self, ears: Ears) -> bool:
+    async def _wait_for_an_answer(self, began: int) -> None:
+        """Be patient: so long nobody waits who was not heard, but it shows how long it takes."""
+        ceased = self.call.now_ms
+        await self.call.wait_until(lambda: self._answered(began), timeout_ms=60_000)
+        quiet_since = max([ceased, *(end for _, end in leftovers(self.call) if end > ceased)])
+        self.waits.append(self.call.now_ms - quiet_since)
+
+    def _answered(self, since_ms: int) -> bool:
+        """Whether the agent has begun to say something since that the caller did not cut."""
+        spoken = (item for item in self.call.end.playback.utterances if not (item.leftover or item.cut))
+        return any(item.started_ms is not None and item.started_ms > since_ms for item in spoken)
+
+    async def _reached(self) -> bool:
         """Wait for a moment in the agent's speech: a word of it, or no word at all."""
         playback = self.call.end.playback
         await self.call.wait_until(lambda: playback.speaking, timeout_ms=10_000)
@@ -161,7 +177,7 @@ class Caller:
 
     def _words(self) -> str:
         self.said += 1
-        return f"{self.draw.choice(UTTERANCES)} {self.said}"
+        return f"{self.draw.choice(UTTERANCES)}{self.said}"
 
 
 @dataclass
@@ -203,17 +219,8 @@ class StreamedCall:
 
     @property
     def silences(self) -> list[str]:
-        """Words that interrupted and were followed by nothing of the agent's for too long."""
-        found = []
-        for words, at_ms in self.caller.interrupting:
-            began = [item.started_ms for item in self._replies if (item.started_ms or 0) > at_ms]
-            quiet_from = max([at_ms, *(end for start, end in self._leftovers if at_ms <= start)][:2])
-            spoken = [turn.at_ms for turn in self.call.end.caller_turns if turn.at_ms > at_ms]
-            if not began and not spoken:
-                found.append(f"{words!r} was followed by silence")
-            elif began and not spoken and began[0] - max(quiet_from, at_ms) > MOST_SILENCE_MS + 6_000:
-                found.append(f"{words!r} was followed by silence of {began[0] - quiet_from} ms")
-        return found
+        """Waits for an answer that were too long for anybody to bear."""
+        return [f"{wait} ms of silence" for wait in self.caller.waits if wait > MOST_SILENCE_MS]
 
     @property
     def words(self) -> tuple[int, int]:
@@ -266,19 +273,14 @@ class StreamedCall:
         zero = self.call.setup_ms or 0
         return [ms + zero for ms, _ in self._told]
 
-    @property
-    def _replies(self) -> list[Any]:
-        items = self.call.end.playback.utterances
-        return [item for item in items if item.kind == "speech" and not item.leftover and item.started_ms is not None]
 
-    @property
-    def _leftovers(self) -> list[tuple[int, int]]:
-        items = self.call.end.playback.utterances
-        return [
-            (item.started_ms, item.heard_log[-1][0])
-            for item in items
-            if item.leftover and item.started_ms is not None and item.heard_log
-        ]
+def leftovers(call: SimulatedCall) -> list[tuple[int, int]]:
+    """When leftovers of cut replies began to sound, and when they ceased."""
+    return [
+        (item.started_ms, item.heard_log[-1][0])
+        for item in call.end.playback.utterances
+        if item.leftover and item.started_ms is not None and item.heard_log
+    ]
 
 
 def play(seed: int, mode: Mode, *, agent: Any = None) -> StreamedCall:
