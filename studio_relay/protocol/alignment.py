@@ -71,16 +71,13 @@ def live_places(speeches: Sequence[Speech]) -> Iterator[Place]:
     return (Place(speech, speech.heard, speeches[index + 1 :]) for index, speech in enumerate(speeches))
 
 
-def leftover_places(speeches: Sequence[Speech]) -> Iterator[Place]:
-    """Where the words of cut speech may go on that were on the wire: the likely frames first."""
+def leftover_places(speeches: Sequence[Speech], cut_at: float) -> Iterator[Place]:
+    """Where the words of cut speech may go on that were on the wire at the last cut: the likely frames first."""
     cut = [(index, speech) for index, speech in enumerate(speeches) if speech.cut]
-    for index, speech in cut:
-        if speech.late:
-            yield Place(speech, speech.reached, speeches[index + 1 :])
     for likely in (True, False):
         for index, speech in cut:
             for position, sent_at in speech.frames():
-                if position >= speech.reached and (sent_at >= speech.cut_at - WIRE_SECONDS) is likely:
+                if position >= speech.reached and (sent_at >= cut_at - WIRE_SECONDS) is likely:
                     yield Place(speech, position, speeches[index + 1 :])
 
 

@@ -95,6 +95,7 @@ class Playback:
         self._expects_twin = False  # that was a cut fragment, and its interrupt is still to come
         self._cut_at = NEVER
         self._just_cut: list[Speech] = []
+        self._going_on: Speech | None = None  # the leftovers that sound, since the last cut
         self._withheld = False  # without events: no prompt since the last cut, so leftovers may be sounding
         self._leftovers_end = NEVER
         self._round_trip = _USUAL_ROUND_TRIP_SECONDS
@@ -150,6 +151,10 @@ class Playback:
         else:
             self._off_at = now
             self._greeting_sounds = False
+
+    def caller_sounds(self) -> None:
+        """The caller spoke or pressed a key: the twin of a report would have come before that."""
+        self._expects_twin = False
 
     def played(self, value: str, now: float) -> None:
         """`tokensPlayed`: `value` was just heard to its end."""
@@ -209,9 +214,10 @@ class Playback:
         ours = chain(live_places(lasting), live_places(live))
         if not self._leftovers_sound:
             return ours
-        leftovers = leftover_places(self.speeches[self._pointer :])
+        ahead = self.speeches[self._pointer :]
+        going_on = [Place(ahead[0], ahead[0].reached, ahead[1:])] if ahead[0] is self._going_on else []
         next_words = islice(ours, 0 if self._sounded_before(live) else 1)
-        return chain(next_words, leftovers, ours)
+        return chain(going_on, next_words, leftover_places(ahead, self._cut_at), ours)
 
     @property
     def _leftovers_sound(self) -> bool:
@@ -232,6 +238,7 @@ class Playback:
                 _skip(skipped)
         for speech, start, end in spans:
             speech.hear(start, end)
+        self._going_on = last if last.cut else None
         self._pass(self._waiting_before(last) or [last])
 
     def _pass(self, left: Sequence[Speech]) -> None:
@@ -340,6 +347,7 @@ class Playback:
         self.state = PLAYBACK[self.state, Sound.CUT]
         self._greeting_sounds = False
         self._cut_at = self._off_at = now
+        self._going_on = None
         self._just_cut = [speech for speech in cutting if speech.cut]
         for speech in self._just_cut:
             speech.cut_at = now
@@ -393,7 +401,7 @@ class Playback:
 
     def _leftovers_told(self, wanted: str) -> list[Speech]:
         """The speeches in which `wanted` was heard, if it begins with leftovers: then these were spoken."""
-        places = leftover_places(self.speeches[self._pointer :])
+        places = leftover_places(self.speeches[self._pointer :], self._cut_at)
         for place in places if wanted else ():
             if spans := place.follow(wanted):
                 for span in spans:

@@ -216,6 +216,7 @@ class Session:
 
     def _prompt(self, message: Prompt, now: float) -> Event:
         self._sound_after_key = True
+        self.playback.caller_sounds()
         self.playback.prompted(now)
         final = message.last and bool(message.voice_prompt.strip())
         self.state = move(self.state, Input.PROMPT if final else Input.PROMPT_PART)
@@ -229,6 +230,7 @@ class Session:
     def _dtmf(self, message: Dtmf, now: float) -> Event:
         self.state = move(self.state, Input.DTMF)
         self._key, self._sound_after_key = (self._number, now), False
+        self.playback.caller_sounds()
         self.transcript.pressed(message.digit, now)
         if self.playback.sounding:  # so far: the interrupt that a key causes is reported behind it
             message = structs.replace(message, over_speech=True)
@@ -268,6 +270,8 @@ class Session:
         if message.name == "agentSpeaking" and message.value in ("on", "off"):
             self.playback.speaking(message.value == "on", now)
             self._errors = 0
+        elif message.name == "clientSpeaking":
+            self.playback.caller_sounds()
         elif message.name == "tokensPlayed" and isinstance(message.value, str):
             self.playback.played(message.value, now)
             self._errors = 0

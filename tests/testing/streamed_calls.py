@@ -197,9 +197,10 @@ class StreamedCall:
         found = []
         for belief in self.agent.beliefs:
             at_ms = self._frames[belief.frame - 1]
-            heard = [text for text in self.heard(at_ms) if text]
+            # What a key has cut is reported a millisecond later.
+            heard, just_before = ([text for text in self.heard(at) if text] for at in (at_ms, at_ms - 1))
             believed = ["".join(text.split()) for text in belief.agent]
-            if believed != heard:
+            if believed not in (heard, just_before):
                 found.append(f"at {belief.prompt!r} the history has {believed}, heard was {heard}")
         return [*found, *self.lost]
 
