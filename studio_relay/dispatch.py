@@ -393,7 +393,7 @@ class Conversation:
         if self._over_speech.release() or own is None:
             return
         log.info("the caller interrupted and no words followed; they are asked to say it again")
-        self._server_says(own)
+        self._server_says(own, preemptible=True)  # words that were under way all the same are answered at once
 
     def _errored(self, event: ErrorReported) -> None:
         code = self.story.twilio_reported(event.error.code)
@@ -460,11 +460,11 @@ class Conversation:
         if self._failures >= _FAILURES_ALLOWED:
             self._end_for("relay-agent-failed", "ended")
 
-    def _server_says(self, sentence: str) -> None:
+    def _server_says(self, sentence: str, *, preemptible: bool | None = None) -> None:
         """The server's own words are not wrapped: they must be heard when a wrapping extension fails."""
         voice = Voice(self, self._latest())
         try:
-            voice.put(sentence)
+            voice.put(_plain(Text(token=sentence, last=False, preemptible=preemptible)))
         except LocalProtocolError as error:
             log.warning("the configured sentence could not be spoken: %s", error)
         voice.stop(CallEnded(_ENDED), drop=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ _START = 0.33
 _SEGMENT = 0.356
 _CHARACTER = 0.044
 _SEGMENT_END = re.compile(r"[.:!?…](?=\s|$)|[。！？]")
+_SHORTEST_START, _LONGEST_START = 0.16, 0.404
 _COMMA = re.compile(r",(?=\s)")
 _AUDIBLE = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")
 _INAUDIBLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
@@ -62,12 +64,31 @@ def seconds(text: str) -> float:
     return _START + sum(_SEGMENT + _CHARACTER * len(segment) for segment in segments(text))
 
 
-def round_trip(sent_at: float, heard_for: float, now: float) -> float:
-    """What the wire took, both ways: speech sent at `sent_at` into silence was cut after `heard_for` seconds.
+@dataclass(slots=True)
+class RoundTrip:
+    """How long a frame and what comes of it take over the wire, both ways together; narrowed by what is seen.
 
-    Of the 330 ms from a first token to its sound the wire took 92.
+    The recordings give 92 ms in all; lines of 20 to 200 ms each way are taken for possible.
     """
-    return min(max(now - sent_at - heard_for - (_START - 0.092), 0.04), 0.4)
+
+    shortest: float = 0.04
+    longest: float = 0.4
+    seen: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The likeliest value."""
+        likely = (self.shortest + self.longest) / 2 if self.seen is None else self.seen
+        return min(max(likely, self.shortest), self.longest)
+
+    def began(self, seconds: float) -> None:
+        """Speech sent into silence was cut, and that was reported so long after, less the time for which it sounded.
+
+        The rest is the wire and what Twilio needs to begin: 160 to 404 ms from the first token to its sound.
+        """
+        longest, shortest = seconds - _SHORTEST_START, seconds - _LONGEST_START
+        if shortest <= self.longest and longest >= self.shortest:
+            self.longest, self.shortest = min(self.longest, longest), max(self.shortest, shortest)
 
 
 def segments(text: str) -> Iterator[str]:

@@ -36,7 +36,6 @@ from studio_relay.protocol import estimate
 from studio_relay.protocol.alignment import (
     FINDABLE_CHARACTERS,
     SLOW_WIRE_SECONDS,
-    WIRE_SECONDS,
     Place,
     Span,
     find_roughly,
@@ -64,8 +63,8 @@ _SEGMENT_ENDS = (".", ":", "!", "?", "…", "。", "！", "？")
 _PREEMPTED_SECONDS = 0.4
 # Tokens further apart than this are placed in time one by one when a position is estimated.
 _PAUSE_SECONDS = 0.25
-# A frame and the report of a cut cross the wire in about this time, both ways together, until it was measured.
-_USUAL_ROUND_TRIP_SECONDS = 0.22
+# A caller who is asked to repeat something needs longer than this to hear the question and to answer it.
+_UNDER_WAY_SECONDS = 1.2
 # Of so many cut speeches words may still be on the wire; the caller can hardly cut faster.
 _CUTS_ON_THE_WIRE = 6
 
@@ -96,9 +95,11 @@ class Playback:
         self._cut_at = NEVER
         self._just_cut: list[Speech] = []
         self._going_on: Speech | None = None  # the leftovers that sound, since the last cut
+        self._assumed: Speech | None = None  # whose last words were taken for heard since nothing told otherwise
+        self._assumed_at = NEVER
         self._withheld = False  # without events: no prompt since the last cut, so leftovers may be sounding
         self._leftovers_end = NEVER
-        self._round_trip = _USUAL_ROUND_TRIP_SECONDS
+        self.round_trip = estimate.RoundTrip()
 
     # ------------------------------------------------------------------------------ what we do
 
@@ -176,7 +177,7 @@ class Playback:
         """From now on we know: what was only assumed of speech that may still sound is forgotten."""
         self._tokens_seen = True
         for speech in self.speeches[self._pointer :]:
-            if speech.cut_at == NEVER:
+            if speech.cut_at == NEVER and (speech.pending or speech.sent_at > self._cut_at):
                 speech.heard, speech.cut, speech.estimated = 0, False, False
 
     def _place(self, value: str, wanted: str, now: float, repeated: bool) -> bool:
@@ -348,6 +349,7 @@ class Playback:
         self._greeting_sounds = False
         self._cut_at = self._off_at = now
         self._going_on = None
+        self._check_assumption(now)
         self._just_cut = [speech for speech in cutting if speech.cut]
         for speech in self._just_cut:
             speech.cut_at = now
@@ -377,7 +379,7 @@ class Playback:
         """Where the frames of cut speech begin that were sent so shortly before the cut that Twilio had them not."""
         for speech in self.speeches[self._pointer :]:
             for position, sent_at in speech.frames() if speech.cut else ():
-                if sent_at > self._cut_at - self._round_trip and position >= speech.reached:
+                if sent_at > self._cut_at - self.round_trip.seconds and position >= speech.reached:
                     yield speech, position
 
     # -------------------------------------------------------------------------------- estimates
@@ -394,7 +396,7 @@ class Playback:
         if end is None and squeeze(fragment) and self._greeted(fragment, now, estimated=True):
             end = 0
         if end is not None and end == len(squeeze(fragment)) and heard_ms is not None and cutting:
-            self._round_trip = estimate.round_trip(cutting[0].sent_at, heard_ms / 1000, now)
+            self.round_trip.began(now - cutting[0].sent_at - heard_ms / 1000)
         _allot(cutting, estimate.word_end(texts, predicted) if end is None else end)
         started = [index for index, speech in enumerate(cutting) if speech.heard]
         return cutting[started[-1] if started else 0 :]
@@ -415,13 +417,14 @@ class Playback:
         """The first frame that Twilio did not purge was on the wire when the report of the cut was, too."""
         sent_at = next((sent_at for position, sent_at in place.speech.frames() if position == place.start), None)
         if sent_at is not None and place.start > place.speech.heard:
-            self._round_trip = min(max(place.speech.cut_at - sent_at, 0.0), WIRE_SECONDS)
+            self.round_trip.seen = place.speech.cut_at - sent_at
 
     def prompted(self, now: float) -> None:
         """A prompt came. Without events it says that nothing sounds: Twilio withholds it while anything does."""
         if self.certain:
             return
         self._withheld = False
+        self._check_assumption(now)
         if self._last_sent_at <= self._cut_at:
             self._busy_until = min(self._busy_until, now)
 
@@ -430,6 +433,13 @@ class Playback:
         if self._withheld:
             self._guess_leftovers(now)
         self._withheld = False
+        self._assumed_at = now
+
+    def _check_assumption(self, now: float) -> None:
+        """Words that come this soon were under way when we took them for withheld: so no leftovers sounded."""
+        if self._assumed is not None and now < self._assumed_at + _UNDER_WAY_SECONDS:
+            self._assumed.late.pop()
+        self._assumed = None
 
     def _guess_leftovers(self, now: float) -> None:
         speech, start = next(self._on_the_wire(), (None, 0))
@@ -438,12 +448,13 @@ class Playback:
         rest = self._leftovers()
         end = start + estimate.word_end([rest], estimate.position([Chunk(rest, self._cut_at)], now))
         if end > start:
-            speech.hear(start, end)
+            speech.late.append((start, end))
             speech.estimated = True
+            self._assumed = speech
 
     def _estimate_preempted(self, cycle: int, now: float) -> None:
         """Speech of another cycle follows: what still sounds and may be preempted ends here."""
-        waiting = self._waiting()
+        waiting = [speech for speech in self._waiting() if speech.pending]
         if not any(speech.preemptible and speech.cycle != cycle for speech in waiting):
             return
         heard = estimate.word_end((s.text for s in waiting), estimate.position(self._chunks(waiting), now))

@@ -97,6 +97,7 @@ class Session:
     """The state of one session. See the module docstring for its use."""
 
     __slots__ = (
+        "_accepted_at",
         "_cycles",
         "_end",
         "_error_at",
@@ -138,6 +139,7 @@ class Session:
         self._error_at = float("-inf")
         self._seen_types: set[str] = set()
         self._warned_early = False
+        self._accepted_at: float | None = None
 
     @property
     def dialect(self) -> Dialect:
@@ -150,6 +152,10 @@ class Session:
         return self._number
 
     # ------------------------------------------------------------------------ from Twilio
+
+    def accepted(self, now: float) -> None:
+        """The upgrade was answered. Twilio sends `setup` at once when it learns of that: so long the wire takes."""
+        self._accepted_at = now
 
     def receive_text(self, frame: str | bytes, now: float) -> list[Event]:
         """Take one frame. Returns what happened; a frame that is not taken gives one Refused."""
@@ -212,6 +218,8 @@ class Session:
         self.state = move(self.state, Input.SETUP)
         self.setup = message
         self.transcript.begin(now)
+        if self._accepted_at is not None:
+            self.playback.round_trip.seen = now - self._accepted_at
         return Started(number=self._number, setup=message)
 
     def _prompt(self, message: Prompt, now: float) -> Event:

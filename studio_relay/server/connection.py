@@ -72,6 +72,7 @@ class Connection:
         cancelled = False
         try:
             await self._socket.accept()
+            self._conversation.session.accepted(self._loop.time())
             self._setup_timer = self._loop.call_later(self._settings.setup_timeout_seconds, self._no_setup)
             closed = await self._read()
         except asyncio.CancelledError:

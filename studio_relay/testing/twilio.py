@@ -236,6 +236,7 @@ class SimulatedCall:
             self.refusal = error
             self.end.refuse(self.now_ms, "Unable to connect to WebSocket URL")
             return
+        await self._learn_of_upgrade()
         self._take(socket)
         self.setup_ms = self.now_ms
         self.end.open(self.now_ms)
@@ -249,8 +250,13 @@ class SimulatedCall:
             self.refusal = error
             self.end.drop(self.now_ms)
             return
+        await self._learn_of_upgrade()
         self._take(socket)
         self.end.reopen(self.now_ms)
+
+    async def _learn_of_upgrade(self) -> None:
+        """The server's 101 crosses the line too."""
+        await self.clock.sleep_ms(self.line_delay.to_twilio.arrival(self.now_ms) - self.now_ms)
 
     def _take(self, socket: Socket) -> None:
         self._socket = socket

@@ -1,8 +1,9 @@
 """Random calls to an agent that streams: what its history says at each prompt, against what the caller had heard.
 
 The truth comes from the simulated Twilio, which knows of each frame how much of it was heard and when. The agent is
-asked what it believes at the moment its hook begins. One seed is one call: the reading of leftovers, the line's
-delays, the voice's pace, the agent's texts and token rate, and what the caller does.
+asked what it believes at the moment its hook begins. Two answers in a row never begin with the same words: a reply
+that was cut before it sounded cannot be told from one that says it again. One seed is one call: the reading of
+leftovers, the line's delays, the voice's pace, the agent's texts and token rate, and what the caller does.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class Streamer:
     pace: float
     beliefs: list[Belief] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
     keys: int = 0
 
     @hookimpl
@@ -98,7 +100,7 @@ class Streamer:
     @hookimpl
     async def on_dtmf(self, dtmf: Dtmf) -> AsyncIterator[str]:
         self.keys += 1
-        yield f"You pressed {dtmf.digit}. "
+        yield f"Key {self.keys} is {dtmf.digit}. "
         async for piece in self._speak():
             yield piece
 
@@ -107,7 +109,9 @@ class Streamer:
         self.last = [turn.text for turn in call.transcript if turn.who == "agent" and turn.text.strip()]
 
     async def _speak(self) -> AsyncIterator[str]:
-        text = " ".join(self.draw.choice(SENTENCES) for _ in range(self.draw.randint(1, 6)))
+        first = self.draw.choice([sentence for sentence in SENTENCES if sentence not in self.before])
+        self.before = [first, *self.draw.choices(SENTENCES, k=self.draw.randint(0, 5))]
+        text = " ".join(self.before)
         parts = r"\s*\S{1,4}" if self.draw.random() < 0.4 else r"\S+\s*"
         await asyncio.sleep(self.draw.choice([0.0, 0.3, 0.9]))
         for piece in re.findall(parts, text):
@@ -252,7 +256,8 @@ class StreamedCall:
     def _cycles(self) -> Iterator[list[int]]:
         """The numbers of the frames of each talk cycle that held a word."""
         cycle: list[int] = []
-        texts = [line["frame"] for line in self.call.log if line["dir"] == "out" and line.get("frame", {}).get("type") == "text"]  # fmt: skip
+        frames = [line["frame"] for line in self.call.log if line["dir"] == "out" and "frame" in line]
+        texts = [frame for frame in frames if frame["type"] == "text"]
         spoken = ""
         for number, frame in enumerate(texts):
             cycle.append(number)
