@@ -111,6 +111,8 @@ async def _dial(
         sign_as=line.sign_as,
         headers=line.headers,
         clock=Clock(speed=speed),
+        rates=line.rates,
+        leftovers=line.leftovers,
         on_event=lambda event: _show_event(narrator, event),
     )
     await call.start()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from studio_relay.errors import RelayError
-from studio_relay.testing.playback import Interruptible
+from studio_relay.testing.utterance import Interruptible
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -9,12 +9,13 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from studio_relay.testing.attributes import RelayAttributes
 from studio_relay.testing.clock import Clock
 from studio_relay.testing.faults import FaultPlan, FaultyTransport
 from studio_relay.testing.identity import Identity
+from studio_relay.testing.playback import Leftovers
 from studio_relay.testing.rates import DrawnRates
 from studio_relay.testing.relay import Line, ScriptedCaller, ScriptedRelay, Session
 from studio_relay.testing.script import DropSocket, HangUp, Press, Say, Script, Silence, Step, TalkOver
@@ -42,16 +43,19 @@ RELAYS_A_CALL = 3
 
 @dataclass(frozen=True, kw_only=True)
 class ChaosCall:
-    """One random call: what the caller does, how the relay is set up, what goes wrong."""
+    """One random call: what the caller does, how the relay is set up, what goes wrong, what becomes of cut replies."""
 
     seed: int
     script: Script
     attributes: RelayAttributes
     plan: FaultPlan
+    leftovers: Leftovers = "joined"
 
     @classmethod
-    def from_seed(cls, seed: int, *, mode: str | None = None, faults: bool = True) -> ChaosCall:
-        """The call of this seed; `mode` is `full`, `widget`, or drawn too."""
+    def from_seed(
+        cls, seed: int, *, mode: str | None = None, faults: bool = True, leftovers: Leftovers | None = None
+    ) -> ChaosCall:
+        """The call of this seed; `mode` (`full`, `widget`) and `leftovers` are drawn too where they are not given."""
         draw = random.Random(f"chaos {seed}")
         chosen = mode or draw.choice(("full", "widget"))
         attributes = RelayAttributes.full() if chosen == "full" else RelayAttributes(mode="widget")
@@ -61,6 +65,7 @@ class ChaosCall:
             script=Script(name=f"chaos-{seed}", steps=_steps(draw), timeout=draw.choice((4.0, 12.0))),
             attributes=replace(attributes, welcome_greeting=greeting),
             plan=FaultPlan.from_seed(seed) if faults else FaultPlan(),
+            leftovers=leftovers if leftovers is not None else _leftovers(seed),
         )
 
 
@@ -124,9 +129,9 @@ def troubled(line: Line, seed: int, plan: FaultPlan | None = None, *, speed: flo
 
 
 async def run_chaos(line: Line, url: str, chaos: ChaosCall) -> ChaosReport:
-    """Make the call over `line` (its rates are replaced by drawn ones); a lost session is tried again, twice."""
+    """Make the call over `line`, but for its rates and leftovers; a lost session is tried again, twice."""
     caller = ScriptedCaller(chaos.script, Clock())
-    faulty = troubled(line, chaos.seed, chaos.plan)
+    faulty = replace(troubled(line, chaos.seed, chaos.plan), leftovers=chaos.leftovers)
     relay = ScriptedRelay(caller, faulty)
     identity = Identity.fresh(chaos.seed)
     for _ in range(RELAYS_A_CALL):
@@ -140,6 +145,11 @@ async def run_chaos(line: Line, url: str, chaos: ChaosCall) -> ChaosReport:
 def random_steps(seed: int) -> tuple[Step, ...]:
     """What the caller of this seed does, where nobody wrote a script."""
     return ChaosCall.from_seed(seed, mode="full").script.steps
+
+
+def _leftovers(seed: int) -> Leftovers:
+    reading: Leftovers = random.Random(f"leftovers {seed}").choice(get_args(Leftovers))
+    return reading
 
 
 def _steps(draw: random.Random) -> tuple[Step, ...]:

@@ -1,6 +1,15 @@
 """Twilio's playback queue: what is spoken when, what a barge-in cuts off, and what the caller heard of it.
 
 Pure: time is passed in as milliseconds, and events come out with theirs; no loop, no socket, no frames.
+
+Leftovers are the words of a reply that were still on the wire when Twilio cut it. No recording shows what becomes of
+them, so there are three readings, all in this order of events: the caller cuts a talk cycle whose `last: true` has
+not come (`interrupt`); more frames of it arrive (`text`), up to its `last: true`, which may be an empty closer; then
+the next reply arrives.
+
+- joined: leftovers are spoken, and unless they were played to their end the next reply goes on in the same utterance.
+- apart: leftovers are spoken as an utterance of their own; its `last: true` ends it.
+- dropped: leftovers are dropped, up to and including the `last: true`.
 """
 
 from __future__ import annotations
@@ -13,9 +22,10 @@ from typing import Literal
 
 from studio_relay.testing.clauses import first_clause, heard_of, playable
 from studio_relay.testing.rates import DIGITS_START_MS, MEDIA_MS, MeasuredRates, Rates, digits_ms
+from studio_relay.testing.utterance import Interruptible, Utterance
 
-Interruptible = Literal["none", "dtmf", "speech", "any"]
 Cause = Literal["dtmf", "speech"]
+Leftovers = Literal["joined", "apart", "dropped"]
 
 REPORT_LAG_MS = 5
 """`durationUntilInterruptMs` was 5 to 6 ms below the time since the segment began."""
@@ -43,34 +53,6 @@ class Cut:
 
 
 @dataclass(kw_only=True)
-class Utterance:
-    """One item of the queue: a talk cycle, the greeting, media, or digits, and how much of it was heard."""
-
-    kind: Literal["speech", "greeting", "media", "digits"]
-    sent: str = ""
-    heard: str = ""
-    started_ms: int | None = None
-    lang: str | None = None
-    closed: bool = False
-    cut: bool = False
-    preemptible: bool = False
-    interruptible: Interruptible = "any"
-    ready_ms: int = 0
-    taken: int = 0  # characters of `sent` that have begun to be played
-    media_ms: int = MEDIA_MS
-
-    @property
-    def rest(self) -> str:
-        """What of it has not begun to be played."""
-        return self.sent[self.taken :]
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more of it can ever be played."""
-        return self.cut or (self.closed and not self.rest.strip())
-
-
-@dataclass(kw_only=True)
 class _Segment:
     """The piece that is being played now."""
 
@@ -87,12 +69,16 @@ class Playback:
     """The queue. `advance` first, then tell it what happened at that same time."""
 
     rates: Rates = field(default_factory=MeasuredRates)
+    leftovers: Leftovers = "joined"
     media_ms: Mapping[str, int] = field(default_factory=dict)
     utterances: list[Utterance] = field(default_factory=list)
     speaking: bool = False
     words_before: int = 0  # whole segments' words since the agent began to speak
     _queue: deque[Utterance] = field(default_factory=deque)
     _open: Utterance | None = None  # the talk cycle whose last token has not come
+    _cut_open: bool = False  # the last token of a cycle that was cut has not come
+    _leftover: Utterance | None = None  # closed leftovers, which the next reply may join
+    _texts: int = 0  # text frames so far
     _segment: _Segment | None = None
     _free_ms: int = 0
 
@@ -113,21 +99,46 @@ class Playback:
         lang: str | None = None,
     ) -> list[PlaybackEvent]:
         """Take one token of the open talk cycle, or of a new one; a new one may preempt, and reports it."""
-        events: list[PlaybackEvent] = []
+        number, self._texts = self._texts, self._texts + 1
+        leftover = self._cut_open
+        self._cut_open = leftover and not last
+        if leftover and self.leftovers == "dropped":
+            return []
         cycle = self._open
+        if cycle is None and (token or not last) and (cycle := self._joinable(lang)) is not None:
+            self._reopen(cycle)
+            cycle.preemptible, cycle.interruptible = preemptible, interruptible
         if cycle is None:
             cycle = Utterance(kind="speech", preemptible=preemptible, interruptible=interruptible, lang=lang)
-            self._open = cycle
+        self._open = cycle
+        events: list[PlaybackEvent] = []
         if token.strip() and not cycle.sent.strip():
             events = self._preempt(now)
             self._add(cycle)
         if self._playing is not cycle and not cycle.rest.strip():
             cycle.ready_ms = now + self.rates.start_ms()
         cycle.sent += token
+        cycle.frames.append((number, len(token)))
         if last:
             cycle.closed, self._open = True, None
+            self._leftover = cycle if leftover else self._leftover
         self._grow()
         return events
+
+    def _joinable(self, lang: str | None) -> Utterance | None:
+        """The leftovers in which the next reply goes on: not yet played to their end, and nothing waits behind them."""
+        leftover, self._leftover = self._leftover, None
+        if leftover is None or self.leftovers != "joined" or leftover.cut or leftover.preemptible:
+            return None
+        heard_out = self._playing is not leftover and not leftover.rest.strip()
+        is_last = bool(self._queue) and self._queue[-1] is leftover
+        return leftover if is_last and not heard_out and leftover.lang == lang else None
+
+    def _reopen(self, cycle: Utterance) -> None:
+        """Let a closed cycle grow again, and the segment that ended only because the cycle did."""
+        cycle.closed = False
+        if self._segment is not None and self._segment.item is cycle and not cycle.rest:
+            self._segment.whole = False
 
     def play(
         self, now: int, source: str, *, loop: int, preemptible: bool, interruptible: Interruptible
@@ -154,6 +165,21 @@ class Playback:
         self._add(Utterance(kind="digits", sent=digits, closed=True, ready_ms=ready, interruptible="none"))
 
     # What can be asked
+
+    def heard_by_frame(self, until_ms: int | None = None) -> dict[int, str]:
+        """What the caller has heard of each `text` frame, by the frame's number; until then, or until now.
+
+        Frames are counted from 0 as they come, empty and dropped ones too. Whole segments and cut fragments count; a
+        frame of which nothing was heard is left out.
+        """
+        heard: dict[int, str] = {}
+        for item in self.utterances:
+            left = item.heard_until(until_ms)
+            for number, length in item.frames:
+                if left[:length]:
+                    heard[number] = left[:length]
+                left = left[length:]
+        return heard
 
     @property
     def quiet(self) -> bool:
@@ -226,7 +252,8 @@ class Playback:
         for item in self._queue:
             item.cut = True
         self._queue.clear()
-        self._open = None
+        self._cut_open = self._cut_open or self._open is not None
+        self._open = self._leftover = None
         self.speaking = False
         self._free_ms = max(self._free_ms, now)
         return cut
@@ -283,11 +310,13 @@ class Playback:
         segment = self._segment
         if segment is None or segment.whole:
             return
-        item = segment.item
+        item, begun = segment.item, segment.text
         item.taken = segment.begin
         segment.text, segment.whole = (
             first_clause(item.rest, closed=item.closed) if item.kind == "speech" else (item.sent, True)
         )
+        if len(segment.text) < len(begun):  # the cycle was reopened: what has begun to be spoken goes on
+            segment.text = begun
         item.taken = segment.begin + len(segment.text)
         segment.end_ms = segment.start_ms + self._duration(item, segment.text)
 
@@ -298,7 +327,7 @@ class Playback:
 
     def _finish(self, segment: _Segment) -> list[PlaybackEvent]:
         at, item = segment.end_ms, segment.item
-        item.heard += segment.text
+        item.hear(at, segment.text)
         self.words_before += len(segment.text.split())
         self._segment, self._free_ms = None, at
         events = []
@@ -319,7 +348,7 @@ class Playback:
         if segment.item.kind in ("speech", "greeting"):
             fragment = heard_of(segment.text, elapsed, segment.end_ms - segment.start_ms)
         if fragment:
-            segment.item.heard += segment.text[: segment.text.index(fragment)] + fragment
+            segment.item.hear(now, segment.text[: segment.text.index(fragment)] + fragment)
         segment.item.cut = True
         self._segment, self._free_ms = None, now
         return Cut(fragment=fragment, duration_ms=max(0, elapsed - REPORT_LAG_MS), segment=segment.text)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from studio_relay.testing.asgi import AsgiTransport
     from studio_relay.testing.attributes import RelayAttributes
     from studio_relay.testing.conversation import Conversation, VirtualTime
+    from studio_relay.testing.playback import Leftovers
     from studio_relay.testing.run import Run
     from studio_relay.testing.suite import SuiteResult
 
@@ -139,12 +140,15 @@ class Caller:
         widget: bool = False,
         url: str = SOCKET_URL,
         seed: object = 1,
+        leftovers: Leftovers = "joined",
         **changes: Any,
     ) -> Conversation:
         """Call `target`: an agent's name, module, class or object, or an ASGI app.
 
         The relay has everything recorded calls had (events, keys, partials); `widget=True` makes it Studio's
-        widget, `changes` are fields of `RelayAttributes`. The same `seed` is the same call.
+        widget, `changes` are fields of `RelayAttributes`. The same `seed` is the same call. `leftovers` is what becomes
+        of the words that are on the wire when a reply is cut off: `joined` (spoken together with the next reply),
+        `apart` or `dropped`.
         """
         from studio_relay.testing.conversation import Conversation
         from studio_relay.testing.identity import Identity, make_sid
@@ -161,13 +165,14 @@ class Caller:
                 identity=Identity.fresh(seed),
                 session_id=make_sid("VX", seed, len(self._conversations)),
                 auth_token=AUTH_TOKEN,
+                leftovers=leftovers,
             )
 
         conversation = Conversation(self._time, make)
         self._conversations.append(conversation)
         return conversation
 
-    def run(self, target: Any, script: str | Path, **options: Any) -> Run:
+    def run(self, target: Any, script: str | Path, *, leftovers: Leftovers = "joined", **options: Any) -> Run:
         """Act out a caller script, its text or its file, against `target`; `options` go to `run_call`.
 
         With a `flow` in the script the flow is walked, from the file's folder.
@@ -177,7 +182,7 @@ class Caller:
         from studio_relay.testing.script import load_script, parse_script
 
         read = load_script(self._folder / script) if isinstance(script, Path) else parse_script(script)
-        line = Line(transport=self._transport(target), auth_token=AUTH_TOKEN, seed=1)
+        line = Line(transport=self._transport(target), auth_token=AUTH_TOKEN, leftovers=leftovers, seed=1)
         if read.flow_path is None:
             return self._time.run(run_call(line, SOCKET_URL, read, **options))
         from studio_relay.studio.flow import load_flow

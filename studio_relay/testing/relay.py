@@ -12,6 +12,7 @@ from studio_relay.studio.outside import RelayOutcome, RelayStage
 from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
 from studio_relay.testing.caller import ScriptedCaller
 from studio_relay.testing.identity import Identity, make_sid
+from studio_relay.testing.playback import Leftovers
 from studio_relay.testing.rates import MeasuredRates, Rates
 from studio_relay.testing.transport import Response, Transport
 from studio_relay.testing.twilio import OnEvent, SimulatedCall, fetch_relay, ignore_event
@@ -23,7 +24,8 @@ __all__ = ["Line", "ScriptedCaller", "ScriptedRelay", "Session"]
 class Line:
     """How the simulated Twilio reaches the server, the same for all sessions of a call.
 
-    `seed` makes ids (and nothing else) repeatable. `sign_as` is signed instead of the URL.
+    `seed` makes ids (and nothing else) repeatable. `sign_as` is signed instead of the URL. `leftovers` is what becomes
+    of the words that are on the wire when a reply is cut; see `playback.py`.
     """
 
     transport: Transport
@@ -32,6 +34,7 @@ class Line:
     headers: Mapping[str, str] = field(default_factory=dict)
     rates: Rates = field(default_factory=MeasuredRates)
     media_ms: Mapping[str, int] = field(default_factory=dict)
+    leftovers: Leftovers = "joined"
     seed: object = None
 
 
@@ -112,6 +115,7 @@ class ScriptedRelay:
             headers=self.line.headers,
             rates=self.line.rates,
             media_ms=self.line.media_ms,
+            leftovers=self.line.leftovers,
             clock=self.caller.clock,
             on_event=self._on_event,
         )

@@ -15,9 +15,10 @@ from typing import Any, Literal
 from studio_relay.testing.attributes import RelayAttributes
 from studio_relay.testing.identity import Identity
 from studio_relay.testing.outputs import Callback, CallerTurn, Close, Output, Reconnect, Send, Status
-from studio_relay.testing.playback import Cause, Cut, Interruptible, Playback, PlaybackEvent
+from studio_relay.testing.playback import Cause, Cut, Leftovers, Playback, PlaybackEvent
 from studio_relay.testing.rates import LINK_MS, MeasuredRates, Rates
 from studio_relay.testing.speech import FINAL_MS, PARTIAL_MS, hypotheses, is_backchannel
+from studio_relay.testing.utterance import Interruptible
 from studio_relay.testing.validation import MALFORMED_LIMIT, Checked, check_message
 
 GREETING_MS = 1191
@@ -41,8 +42,9 @@ MALFORMED_CLOSE = "Too many consecutive malformed messages."
 class TwilioEnd:
     """One session. Tell it what happens, each time with the time, and `advance` to get what Twilio does.
 
-    `answered_ms` is when the TwiML was returned. `lessons` collects what the server's author should know,
-    `after_end` what the server sent behind its `end`, `played` what the caller heard, subscribed to or not.
+    `answered_ms` is when the TwiML was returned, `leftovers` is as in `playback.py`. `lessons` collects what the
+    server's author should know, `after_end` what the server sent behind its `end`, `played` what the caller heard,
+    subscribed to or not.
     """
 
     attributes: RelayAttributes
@@ -51,6 +53,7 @@ class TwilioEnd:
     answered_ms: int = 0
     rates: Rates = field(default_factory=MeasuredRates)
     media_ms: Mapping[str, int] = field(default_factory=dict)
+    leftovers: Leftovers = "joined"
     state: Literal["connecting", "open", "away", "over"] = "connecting"
     caller_speaking: bool = False
     caller_turns: list[CallerTurn] = field(default_factory=list)
@@ -72,7 +75,7 @@ class TwilioEnd:
     _end_sent: bool = False
 
     def __post_init__(self) -> None:
-        self.playback = Playback(rates=self.rates, media_ms=self.media_ms)
+        self.playback = Playback(rates=self.rates, leftovers=self.leftovers, media_ms=self.media_ms)
         self.tts_language = self.attributes.tts_language or self.attributes.language
         self.transcription_language = self.attributes.transcription_language or self.attributes.language
 

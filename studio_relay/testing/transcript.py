@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from studio_relay.testing.outputs import CallerTurn
-from studio_relay.testing.playback import Utterance
+from studio_relay.testing.utterance import Utterance
 
 Who = Literal["agent", "caller", "flow"]
 

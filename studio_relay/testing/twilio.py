@@ -16,6 +16,7 @@ from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
 from studio_relay.testing.clock import Clock
 from studio_relay.testing.identity import Identity, make_sid
 from studio_relay.testing.outputs import Callback, Close, Output, Reconnect, Send
+from studio_relay.testing.playback import Leftovers
 from studio_relay.testing.rates import MeasuredRates, Rates
 from studio_relay.testing.session import TwilioEnd
 from studio_relay.testing.signing import sign_request, sign_upgrade
@@ -49,7 +50,8 @@ class SimulatedCall:
     """One ConversationRelay session of a simulated call.
 
     `url` is what TwiML or the widget names, or a path; with `auth_token` the upgrade is signed over its `wss://`
-    form, or over `sign_as`. `start` dials, the caller's actions follow, `finished` gives the outcome.
+    form, or over `sign_as`. `leftovers` is what becomes of the words that are on the wire when a reply is cut; see
+    `playback.py`. `start` dials, the caller's actions follow, `finished` gives the outcome.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class SimulatedCall:
         headers: Mapping[str, str] | None = None,
         rates: Rates | None = None,
         media_ms: Mapping[str, int] | None = None,
+        leftovers: Leftovers = "joined",
         clock: Clock | None = None,
         on_event: OnEvent = ignore_event,
     ) -> None:
@@ -82,6 +85,7 @@ class SimulatedCall:
             answered_ms=self.clock.now_ms(),
             rates=rates or MeasuredRates(),
             media_ms=media_ms or {},
+            leftovers=leftovers,
         )
         self.started_ms = self.clock.now_ms()
         self.setup_ms: int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +14,7 @@ from studio_relay import hookimpl
 from studio_relay.testing import AsgiTransport, Identity, Line, run_virtual
 from studio_relay.testing.chaos import ChaosCall, run_chaos
 from studio_relay.testing.faults import Fault, FaultPlan, fault_plans
+from studio_relay.testing.playback import Leftovers
 from studio_relay.testing.pytest_plugin import AUTH_TOKEN, SOCKET_URL, make_app
 from studio_relay.testing.script import DropSocket
 from studio_relay.testing.signing import sign_upgrade
@@ -152,3 +153,11 @@ def test_what_is_on_its_way_when_the_socket_goes_is_not_delivered() -> None:
     testimony = play_chaos(Talker(), first)
     assert testimony.problems == []
     assert testimony.report.set_up == testimony.witness.ends
+
+
+def test_a_call_draws_what_becomes_of_words_on_the_wire() -> None:
+    drawn = [ChaosCall.from_seed(seed).leftovers for seed in range(60)]
+    assert {drawn.count(reading) > 10 for reading in get_args(Leftovers)} == {True}
+    chosen = ChaosCall.from_seed(1, mode="full", faults=False, leftovers="dropped")
+    sessions = play_chaos(Talker(), chosen).report.sessions
+    assert {session.call.end.playback.leftovers for session in sessions if session.call} == {"dropped"}

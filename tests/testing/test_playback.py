@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from studio_relay.testing.clauses import heard_of
-from studio_relay.testing.playback import Playback, PlaybackEvent
+from studio_relay.testing.playback import Leftovers, Playback, PlaybackEvent
 from studio_relay.testing.rates import DrawnRates
 
 
@@ -188,3 +191,188 @@ def test_what_is_played_is_what_was_sent(tokens: list[str], times: list[int], se
         sum(e.name == "agentSpeaking" for e in played) // 2
     )
     assert queue.quiet
+
+
+def cut_open_reply(leftovers: Leftovers) -> Playback:
+    """A queue whose reply was cut after two words while it was still arriving; 31 characters of it came."""
+    queue = Playback(leftovers=leftovers)
+    tell(queue, 0, "One two three four five six sev", last=False)
+    queue.advance(700)
+    assert queue.interrupt(700).fragment == "One two three"
+    return queue
+
+
+def played(queue: Playback, now: int = 600_000) -> list[str]:
+    return [event.value for event in queue.advance(now) if event.name == "tokensPlayed"]
+
+
+def close(queue: Playback, now: int) -> None:
+    queue.text(now, "", last=True, preemptible=False, interruptible="any")
+
+
+@pytest.mark.parametrize("closer", [True, False])
+def test_joined_leftovers_and_the_next_reply_are_one_stream(closer: bool) -> None:
+    queue = cut_open_reply("joined")
+    tell(queue, 710, "en eight nine", last=False)
+    if closer:
+        close(queue, 720)
+    tell(queue, 900, " Good morning. And more.")
+    assert played(queue) == ["en eight nine Good morning.", " And more."]
+    assert [(item.sent, item.heard) for item in queue.utterances] == [
+        ("One two three four five six sev", "One two three"),
+        ("en eight nine Good morning. And more.", "en eight nine Good morning. And more."),
+    ]
+
+
+def test_joined_leftovers_that_are_being_spoken_take_the_next_reply_in() -> None:
+    queue = cut_open_reply("joined")
+    tell(queue, 710, "en eight nine", last=False)
+    close(queue, 720)
+    assert shown(queue.advance(1300)) == [("agentSpeaking", "on")]
+    queue.text(1300, "te", last=False, preemptible=False, interruptible="any")  # shorter than what was begun
+    queue.text(1310, "en. Good.", last=True, preemptible=False, interruptible="any")
+    assert played(queue) == ["en eight nineteen.", " Good."]
+
+
+def test_what_has_begun_to_be_spoken_is_spoken_whole_when_a_reopened_reply_stalls() -> None:
+    queue = cut_open_reply("joined")
+    tell(queue, 710, "en eight nine", last=False)
+    close(queue, 720)
+    queue.advance(1300)
+    queue.text(1300, "te", last=False, preemptible=False, interruptible="any")
+    events = queue.advance(9000)
+    assert [event.value for event in events] == ["en eight nine", "off"]
+    assert events[0].at_ms > 1300
+    queue.text(9000, "en.", last=True, preemptible=False, interruptible="any")
+    assert played(queue) == ["teen."]
+
+
+def test_joined_leftovers_played_to_their_end_are_an_utterance_of_their_own() -> None:
+    queue = cut_open_reply("joined")
+    tell(queue, 710, "en eight nine", last=False)
+    close(queue, 720)
+    assert played(queue, 5000) == ["en eight nine"]
+    tell(queue, 5000, "Good morning.")
+    assert played(queue) == ["Good morning."]
+    assert [item.sent for item in queue.utterances][1:] == ["en eight nine", "Good morning."]
+
+
+def test_only_the_next_reply_joins_the_leftovers() -> None:
+    queue = cut_open_reply("joined")
+    tell(queue, 710, "en eight", last=False)
+    close(queue, 720)
+    tell(queue, 730, " Good")
+    tell(queue, 740, " morning.")
+    assert played(queue) == ["en eight Good", " morning."]
+
+
+def test_a_reply_does_not_join_leftovers_over_what_waits_between_them() -> None:
+    queue = cut_open_reply("joined")
+    tell(queue, 710, "en eight", last=False)
+    close(queue, 720)
+    queue.digits(730, "1")
+    tell(queue, 740, "Good morning.")
+    assert played(queue) == ["en eight", "1", "Good morning."]
+
+
+def test_the_words_of_a_disclosure_protect_the_leftovers_they_join() -> None:
+    queue = cut_open_reply("joined")
+    tell(queue, 710, "en eight", last=False)
+    close(queue, 720)
+    queue.text(730, " Legal words.", last=True, preemptible=False, interruptible="none")
+    queue.advance(1200)
+    assert queue.speaking
+    assert not queue.interruptible_by("speech")
+
+
+def test_apart_leftovers_are_an_utterance_of_their_own() -> None:
+    queue = cut_open_reply("apart")
+    tell(queue, 710, "en eight nine", last=False)
+    close(queue, 720)
+    tell(queue, 730, "Good morning.")
+    assert played(queue) == ["en eight nine", "Good morning."]
+
+
+def test_dropped_leftovers_are_not_spoken() -> None:
+    queue = cut_open_reply("dropped")
+    tell(queue, 710, "en eight nine", last=False)
+    close(queue, 720)
+    tell(queue, 730, "Good morning.")
+    assert played(queue) == ["Good morning."]
+
+
+def test_without_a_closer_the_next_reply_is_dropped_with_the_leftovers() -> None:
+    queue = cut_open_reply("dropped")
+    tell(queue, 710, "en eight nine", last=False)
+    tell(queue, 730, "Good morning.")
+    tell(queue, 740, "Hello?")
+    assert played(queue) == ["Hello?"]
+
+
+@pytest.mark.parametrize("leftovers", get_args(Leftovers))
+def test_of_a_reply_that_was_closed_nothing_is_left_over(leftovers: Leftovers) -> None:
+    queue = Playback(leftovers=leftovers)
+    tell(queue, 0, "One two three four five six seven.")
+    queue.advance(700)
+    queue.interrupt(700)
+    tell(queue, 710, "Good morning.")
+    tell(queue, 720, "Again.")
+    assert played(queue) == ["Good morning.", "Again."]
+
+
+@pytest.mark.parametrize("leftovers", get_args(Leftovers))
+def test_silence_cannot_be_cut_so_a_reply_that_ran_dry_leaves_nothing_over(leftovers: Leftovers) -> None:
+    queue = Playback(leftovers=leftovers)
+    tell(queue, 0, "One moment. ", last=False)
+    queue.advance(9000)
+    assert not queue.interruptible_by("speech")
+    tell(queue, 9000, "Done.")
+    assert played(queue) == [" Done."]
+
+
+@pytest.mark.parametrize("leftovers", get_args(Leftovers))
+def test_an_open_reply_that_a_newer_one_preempts_is_no_barge_in(leftovers: Leftovers) -> None:
+    queue = Playback(leftovers=leftovers)
+    tell(queue, 0, "A filler that goes on and on and", preemptible=True, last=False)
+    queue.advance(900)
+    queue.play(900, "https://media.example.com/a.mp3", loop=1, preemptible=False, interruptible="any")
+    tell(queue, 910, "more words.")
+    assert played(queue) == ["more words."]
+
+
+@given(
+    pieces=st.lists(st.sampled_from(["Hello", " wor", "ld.", " ", "", ", and", " 3.", "END", "CUT"]), max_size=40),
+    waits=st.lists(st.integers(0, 700), min_size=40, max_size=40),
+    leftovers=st.sampled_from(get_args(Leftovers)),
+)
+def test_every_character_heard_is_one_of_the_frame_that_brought_it(
+    pieces: list[str], waits: list[int], leftovers: Leftovers
+) -> None:
+    queue, now, sent, told = Playback(leftovers=leftovers), 0, list[str](), list[PlaybackEvent]()
+    for piece, wait in zip(pieces, waits, strict=False):
+        now += wait
+        told += queue.advance(now)
+        if piece == "CUT":
+            if queue.interruptible_by("speech"):
+                fragment = queue.interrupt(now).fragment
+                told += [PlaybackEvent(at_ms=now, name="tokensPlayed", value=fragment)]
+        else:
+            token = "" if piece == "END" else piece
+            queue.text(now, token, last=piece == "END", preemptible=False, interruptible="any")
+            sent.append(token)
+    by_now = list(told)
+    told += queue.advance(now + 10_000_000)
+    heard = queue.heard_by_frame()
+    assert all(sent[number].startswith(part) for number, part in heard.items())
+    assert list(heard) == sorted(heard)
+    assert squeezed(heard) == reported(told)
+    assert squeezed(queue.heard_by_frame(now)) == reported(by_now)
+    assert [e.at_ms for e in told] == sorted(e.at_ms for e in told)
+
+
+def squeezed(heard: dict[int, str]) -> str:
+    return "".join("".join(heard.values()).split())
+
+
+def reported(events: list[PlaybackEvent]) -> str:
+    return "".join("".join(event.value for event in events if event.name == "tokensPlayed").split())

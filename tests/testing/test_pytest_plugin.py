@@ -143,3 +143,36 @@ def test_the_network_is_out_of_reach(relay_environment: None) -> None:
 async def test_an_async_test_is_told_to_be_a_plain_one(caller: Any) -> None:
     with pytest.raises(RuntimeError, match="write this test as `def`"):
         caller(Desk())
+
+
+def half_a_reply(frame: dict[str, Any]) -> list[dict[str, Any]]:
+    """A server that is cut off in an open talk cycle, sends what it still had, closes the cycle, and speaks again."""
+    token = {"type": "text", "last": False}
+    if frame["type"] == "setup":
+        return [token | {"token": "One two three four five six "}]
+    if frame["type"] == "interrupt":
+        rest = [token | {"token": "seven eight"}, token | {"token": "", "last": True}]
+        return [*rest, token | {"token": " Good morning.", "last": True}]
+    return []
+
+
+SPOKEN_AFTER_THE_CUT = {
+    "joined": ["seven eight Good morning."],
+    "apart": ["seven eight", " Good morning."],
+    "dropped": [" Good morning."],
+}
+
+
+@pytest.mark.parametrize(("leftovers", "spoken"), SPOKEN_AFTER_THE_CUT.items())
+def test_what_becomes_of_words_on_the_wire_can_be_chosen(caller: Any, serve: Any, leftovers: Any, spoken: Any) -> None:
+    call = caller(serve(half_a_reply), leftovers=leftovers).talk_over("Stop", after_words=2)
+    call.expect.heard("Good morning")
+    assert [item.heard for item in call.call.end.playback.utterances] == ["One two", *spoken]
+
+
+@pytest.mark.parametrize(("leftovers", "spoken"), SPOKEN_AFTER_THE_CUT.items())
+def test_in_a_script_too(caller: Any, serve: Any, leftovers: Any, spoken: Any) -> None:
+    script = "steps: [{talk_over: {after_words: 2, say: Stop}}, hear: good morning]"
+    run = caller.run(serve(half_a_reply), script, leftovers=leftovers)
+    assert run.ok
+    assert [turn.text for turn in run.transcript if turn.who == "agent"] == ["One two", *(s.strip() for s in spoken)]
