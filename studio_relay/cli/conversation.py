@@ -113,6 +113,7 @@ async def _dial(
         clock=Clock(speed=speed),
         rates=line.rates,
         leftovers=line.leftovers,
+        line_delay=line.line_delay,
         on_event=lambda event: _show_event(narrator, event),
     )
     await call.start()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from studio_relay.testing.conversation import Conversation, VirtualTime
     from studio_relay.testing.expect import UnexpectedConversation
     from studio_relay.testing.identity import Identity
+    from studio_relay.testing.line_delay import LineDelay
     from studio_relay.testing.rates import DrawnRates, MeasuredRates
     from studio_relay.testing.relay import Line, ScriptedCaller, ScriptedRelay
     from studio_relay.testing.run import Run, run_call, run_flow
@@ -33,6 +34,7 @@ __all__ = [
     "DrawnRates",
     "Identity",
     "Line",
+    "LineDelay",
     "LiveEvent",
     "MeasuredRates",
     "NetTransport",
@@ -67,6 +69,7 @@ _HOMES = {
     "conversation": ("Conversation", "VirtualTime"),
     "expect": ("UnexpectedConversation",),
     "identity": ("Identity",),
+    "line_delay": ("LineDelay",),
     "rates": ("DrawnRates", "MeasuredRates"),
     "relay": ("Line", "ScriptedCaller", "ScriptedRelay"),
     "run": ("Run", "run_call", "run_flow"),

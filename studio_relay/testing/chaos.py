@@ -16,7 +16,6 @@ from studio_relay.testing.clock import Clock
 from studio_relay.testing.faults import FaultPlan, FaultyTransport
 from studio_relay.testing.identity import Identity
 from studio_relay.testing.playback import Leftovers
-from studio_relay.testing.rates import DrawnRates
 from studio_relay.testing.relay import Line, ScriptedCaller, ScriptedRelay, Session
 from studio_relay.testing.script import DropSocket, HangUp, Press, Say, Script, Silence, Step, TalkOver
 from studio_relay.testing.session import CUT_BY_END
@@ -119,17 +118,16 @@ def broken_rules(sessions: Sequence[Session]) -> list[str]:
 
 
 def troubled(line: Line, seed: int, plan: FaultPlan | None = None, *, speed: float = 1.0) -> Line:
-    """`line` with the faults of the seed (or of `plan`), speaking rates drawn, and ids that are its own each time."""
+    """`line` with the faults of the seed (or of `plan`), and ids, delay and speaking rate that are the seed's."""
     return replace(
         line,
         transport=FaultyTransport(line.transport, FaultPlan.from_seed(seed) if plan is None else plan, speed=speed),
-        rates=DrawnRates(seed),
         seed=("chaos", seed) if line.seed is None else line.seed,
     )
 
 
 async def run_chaos(line: Line, url: str, chaos: ChaosCall) -> ChaosReport:
-    """Make the call over `line`, but for its rates and leftovers; a lost session is tried again, twice."""
+    """Make the call over `line`, whose leftovers are the chaos call's; a lost session is tried again, twice."""
     caller = ScriptedCaller(chaos.script, Clock())
     faulty = replace(troubled(line, chaos.seed, chaos.plan), leftovers=chaos.leftovers)
     relay = ScriptedRelay(caller, faulty)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 
-LONG_CLAUSE = 40
-"""A comma this far into a segment ends it; seen once, 45 characters in: one case, no law."""
-
 _STOP = re.compile(r"[.!?:;…]+[\"'”’)\]]*(?=\s)|[。！？]+|\n+")
 _STOP_AT_END = re.compile(r"[.!?:;…。！？][\"'”’)\]]*$")
 _COMMA = re.compile(r",\s+")
@@ -31,16 +28,16 @@ def playable(rest: str, *, closed: bool) -> str:
     return rest[: last_space.start()] if last_space and rest[: last_space.start()].strip() else ""
 
 
-def first_clause(rest: str, *, closed: bool) -> tuple[str, bool]:
+def first_clause(rest: str, *, closed: bool, comma_at: int) -> tuple[str, bool]:
     """The clause `rest` begins with, and whether it is whole; one that is not may still grow."""
-    end = _clause_end(rest)
+    end = _clause_end(rest, comma_at)
     if end is None:
         return playable(rest, closed=closed), closed
     return (rest, True) if closed and not rest[end:].strip() else (rest[:end], True)
 
 
-def _clause_end(text: str) -> int | None:
+def _clause_end(text: str, comma_at: int) -> int | None:
     """Where the first clause of `text` ends: after a stop, or behind a comma that is far enough in."""
     ends = [stop.end() for stop in _STOP.finditer(text) if text[: stop.end()].strip()]
-    ends += [comma.end() for comma in _COMMA.finditer(text) if comma.start() + 1 >= LONG_CLAUSE]
+    ends += [comma.end() for comma in _COMMA.finditer(text) if comma.start() + 1 >= comma_at]
     return min(ends, default=None)

@@ -50,7 +50,6 @@ class Ears:
         self._heard = heard
         self._listened = 0
         self._said_until = call.now_ms
-        self._said_from = call.now_ms
 
     def listen(self) -> None:
         """Take in what was played since the last time."""
@@ -68,7 +67,6 @@ class Ears:
 
     async def speak(self, text: str, keys: str) -> None:
         """Say or press something, and be done with it."""
-        self._said_from = self.call.now_ms
         if keys:
             await self.call.press(keys)
         else:
@@ -82,7 +80,9 @@ class Ears:
         self._said_until = self.call.now_ms
 
     def _answered(self) -> bool:
-        return any(event.at_ms > self._said_from for event in self.call.end.played)
+        """Whether the agent has begun to say something since; what it still had to say before is no answer."""
+        begun = (item.started_ms for item in self.call.end.playback.utterances if item.started_ms is not None)
+        return any(at > self._said_until for at in begun)
 
     async def wait_for_turn(self, timeout_ms: float) -> bool:
         """Wait until the agent has spoken and stopped, or says nothing for a while; False if the session ends."""

@@ -115,8 +115,9 @@ class Playback:
         if token.strip() and not cycle.sent.strip():
             events = self._preempt(now)
             self._add(cycle)
-        if self._playing is not cycle and not cycle.rest.strip():
-            cycle.ready_ms = now + self.rates.start_ms()
+        if self._playing is not cycle:
+            begins = not cycle.rest.strip()
+            cycle.ready_ms = now + self.rates.start_ms() if begins else max(cycle.ready_ms, now)
         cycle.sent += token
         cycle.frames.append((number, len(token)))
         if last:
@@ -312,9 +313,11 @@ class Playback:
             return
         item, begun = segment.item, segment.text
         item.taken = segment.begin
-        segment.text, segment.whole = (
-            first_clause(item.rest, closed=item.closed) if item.kind == "speech" else (item.sent, True)
-        )
+        if item.kind == "speech":
+            comma_at = self.rates.comma_at()
+            segment.text, segment.whole = first_clause(item.rest, closed=item.closed, comma_at=comma_at)
+        else:
+            segment.text, segment.whole = item.sent, True
         if len(segment.text) < len(begun):  # the cycle was reopened: what has begun to be spoken goes on
             segment.text = begun
         item.taken = segment.begin + len(segment.text)

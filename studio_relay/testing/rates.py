@@ -25,12 +25,17 @@ DIGIT_MS = 382
 WAIT_MS = 500
 """`w` in `sendDigits` is a pause of half a second."""
 
+COMMA_AT = 40
+"""A comma this far into a segment ends it. Ends were seen at 17, 40 and 45 characters, none at 34 and 55: no law."""
+
 MEDIA_MS = 3000
 """What a `play` of unknown length takes; not measured."""
 
 START_SPREAD_MS = (160, 404)
 SEGMENT_SPREAD_MS = 184
-RATE_SPREAD = (0.9, 1.12)
+RATE_SPREAD = (0.8, 1.2)
+"""One call is spoken up to 20 % faster or slower than the median."""
+COMMA_SPREAD = (10, 70)
 
 _INNER_STOP = re.compile(r"[.!?:;](?=\s+\S)")
 
@@ -43,6 +48,9 @@ class Rates(Protocol):
 
     def segment_ms(self, text: str) -> int:
         """How long `text` takes to speak as one segment. Asked again when a segment grows."""
+
+    def comma_at(self) -> int:
+        """From which character on a comma ends the segment. Asked again when a segment grows."""
 
     def begin_segment(self) -> None:
         """A new segment begins; what was drawn for the last one holds no longer."""
@@ -58,17 +66,24 @@ class MeasuredRates:
         stops = len(_INNER_STOP.findall(text))
         return round(SEGMENT_MS + CHARACTER_MS * len(text) + INNER_STOP_MS * stops)
 
+    def comma_at(self) -> int:
+        return COMMA_AT
+
     def begin_segment(self) -> None:
         """Nothing was drawn."""
 
 
 class DrawnRates(MeasuredRates):
-    """Drawn from the recorded spread: one pace a call, one deviation a segment. Same seed, same times."""
+    """One pace a call; from the recorded spread, a deviation and the end at a comma for each segment.
 
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
+    The same seed gives the same times.
+    """
+
+    def __init__(self, seed: object) -> None:
+        self._random = random.Random(repr(seed))
         self._pace = self._random.uniform(*RATE_SPREAD)
         self._deviation = 0.0
+        self._comma_at = COMMA_AT
         self.begin_segment()
 
     def start_ms(self) -> int:
@@ -77,7 +92,11 @@ class DrawnRates(MeasuredRates):
     def segment_ms(self, text: str) -> int:
         return max(80, round(super().segment_ms(text) * self._pace + self._deviation))
 
+    def comma_at(self) -> int:
+        return self._comma_at
+
     def begin_segment(self) -> None:
+        self._comma_at = self._random.randint(*COMMA_SPREAD)
         self._deviation = max(-SEGMENT_SPREAD_MS, min(SEGMENT_SPREAD_MS, self._random.gauss(0, 100)))
 
 

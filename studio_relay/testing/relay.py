@@ -12,8 +12,9 @@ from studio_relay.studio.outside import RelayOutcome, RelayStage
 from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
 from studio_relay.testing.caller import ScriptedCaller
 from studio_relay.testing.identity import Identity, make_sid
+from studio_relay.testing.line_delay import LineDelay
 from studio_relay.testing.playback import Leftovers
-from studio_relay.testing.rates import MeasuredRates, Rates
+from studio_relay.testing.rates import Rates
 from studio_relay.testing.transport import Response, Transport
 from studio_relay.testing.twilio import OnEvent, SimulatedCall, fetch_relay, ignore_event
 
@@ -24,17 +25,19 @@ __all__ = ["Line", "ScriptedCaller", "ScriptedRelay", "Session"]
 class Line:
     """How the simulated Twilio reaches the server, the same for all sessions of a call.
 
-    `seed` makes ids (and nothing else) repeatable. `sign_as` is signed instead of the URL. `leftovers` is what becomes
-    of the words that are on the wire when a reply is cut; see `playback.py`.
+    The same `seed` gives the same ids, and with them the same line. `sign_as` is signed instead of the URL.
+    `leftovers` is what becomes of the words that are on the wire when a reply is cut; see `playback.py`. `line_delay`
+    and `rates` are drawn for each call unless they are given.
     """
 
     transport: Transport
     auth_token: str | None = None
     sign_as: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    rates: Rates = field(default_factory=MeasuredRates)
+    rates: Rates | None = None
     media_ms: Mapping[str, int] = field(default_factory=dict)
     leftovers: Leftovers = "joined"
+    line_delay: LineDelay | None = None
     seed: object = None
 
 
@@ -116,6 +119,7 @@ class ScriptedRelay:
             rates=self.line.rates,
             media_ms=self.line.media_ms,
             leftovers=self.line.leftovers,
+            line_delay=self.line.line_delay,
             clock=self.caller.clock,
             on_event=self._on_event,
         )

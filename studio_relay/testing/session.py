@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from studio_relay.testing.attributes import RelayAttributes
 from studio_relay.testing.identity import Identity
+from studio_relay.testing.line_delay import Delay, FixedDelay
 from studio_relay.testing.outputs import Callback, CallerTurn, Close, Output, Reconnect, Send, Status
 from studio_relay.testing.playback import Cause, Cut, Leftovers, Playback, PlaybackEvent
 from studio_relay.testing.rates import LINK_MS, MeasuredRates, Rates
@@ -42,9 +43,9 @@ MALFORMED_CLOSE = "Too many consecutive malformed messages."
 class TwilioEnd:
     """One session. Tell it what happens, each time with the time, and `advance` to get what Twilio does.
 
-    `answered_ms` is when the TwiML was returned, `leftovers` is as in `playback.py`. `lessons` collects what the
-    server's author should know, `after_end` what the server sent behind its `end`, `played` what the caller heard,
-    subscribed to or not.
+    `answered_ms` is when the TwiML was returned, `delay` that of the server's frames, `leftovers` is as in
+    `playback.py`. `lessons` collects what the server's author should know, `after_end` what the server sent behind its
+    `end`, `played` what the caller heard, subscribed to or not.
     """
 
     attributes: RelayAttributes
@@ -54,6 +55,7 @@ class TwilioEnd:
     rates: Rates = field(default_factory=MeasuredRates)
     media_ms: Mapping[str, int] = field(default_factory=dict)
     leftovers: Leftovers = "joined"
+    delay: Delay = field(default_factory=lambda: FixedDelay(LINK_MS))
     state: Literal["connecting", "open", "away", "over"] = "connecting"
     caller_speaking: bool = False
     caller_turns: list[CallerTurn] = field(default_factory=list)
@@ -190,8 +192,12 @@ class TwilioEnd:
     # The server
 
     def receive(self, now: int, raw: str | bytes) -> None:
-        """A frame left the server; it takes effect after the link's delay, in order."""
-        self._later(now + LINK_MS, lambda at: self._obey(at, raw))
+        """A frame left the server; it takes effect after the line's delay, in order."""
+        self._later(self.delay.arrival(now), lambda at: self._obey(at, raw))
+
+    def left(self, now: int, code: int, reason: str) -> None:
+        """The server let go of the socket; Twilio notices behind the frames that came before."""
+        self._later(self.delay.arrival(now), lambda at: self.lose(at, code, reason))
 
     # Time
 
@@ -389,6 +395,6 @@ class TwilioEnd:
         if error is not None:
             form["ErrorCode"], form["ErrorMessage"] = error
         due = at + CALLBACK_MS[after]
-        self._due = [entry for entry in self._due if self._end_sent and entry[0] <= at + LINK_MS]
+        self._due = [entry for entry in self._due if self._end_sent and entry[0] <= at + self.delay.longest_ms]
         heapq.heapify(self._due)
         self._later(due, lambda when: self._out.append(Callback(at_ms=when, status=status, form=form)))

@@ -1,6 +1,7 @@
 """Plays Twilio's end of one phone call against a server, over any transport, on any clock.
 
-What Twilio does is decided in `session.py`; this module connects it to a socket, to time, and to a caller.
+What Twilio does is decided in `session.py`; this module connects it to a socket, to time, and to a caller. A frame for
+the server is logged when Twilio sends it; `downlink.py` hands it over when the line has brought it there.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from typing import Any, Literal
 from studio_relay.studio.outside import RelayOutcome
 from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
 from studio_relay.testing.clock import Clock
+from studio_relay.testing.downlink import Delivered, Downlink
 from studio_relay.testing.identity import Identity, make_sid
+from studio_relay.testing.line_delay import LineDelay
 from studio_relay.testing.outputs import Callback, Close, Output, Reconnect, Send
 from studio_relay.testing.playback import Leftovers
-from studio_relay.testing.rates import MeasuredRates, Rates
+from studio_relay.testing.rates import DrawnRates, Rates
 from studio_relay.testing.session import TwilioEnd
 from studio_relay.testing.signing import sign_request, sign_upgrade
 from studio_relay.testing.transcript import Turn, merge_turns
@@ -51,7 +54,11 @@ class SimulatedCall:
 
     `url` is what TwiML or the widget names, or a path; with `auth_token` the upgrade is signed over its `wss://`
     form, or over `sign_as`. `leftovers` is what becomes of the words that are on the wire when a reply is cut; see
-    `playback.py`. `start` dials, the caller's actions follow, `finished` gives the outcome.
+    `playback.py`. The line's delay and the speaking rate are drawn from the call's SID, unless there are a `line_delay`
+    and `rates`.
+
+    `start` dials, the caller's actions follow, `finished` gives the outcome. `log` holds what was sent on either side,
+    at the time of the sender; `delivered` what reached the server, and when.
     """
 
     def __init__(
@@ -68,6 +75,7 @@ class SimulatedCall:
         rates: Rates | None = None,
         media_ms: Mapping[str, int] | None = None,
         leftovers: Leftovers = "joined",
+        line_delay: LineDelay | None = None,
         clock: Clock | None = None,
         on_event: OnEvent = ignore_event,
     ) -> None:
@@ -78,14 +86,17 @@ class SimulatedCall:
         self.identity = identity or Identity.fresh()
         self.refusal: UpgradeRefused | Unreachable | None = None
         self.action_response: Response | None = None
+        self.line_delay = line_delay or LineDelay.drawn(self.identity.call_sid)
+        self.delivered: list[Delivered] = []
         self.end = TwilioEnd(
             attributes=self.attributes,
             identity=self.identity,
             session_id=session_id or make_sid("VX"),
             answered_ms=self.clock.now_ms(),
-            rates=rates or MeasuredRates(),
+            rates=rates or DrawnRates(self.identity.call_sid),
             media_ms=media_ms or {},
             leftovers=leftovers,
+            delay=self.line_delay.to_twilio,
         )
         self.started_ms = self.clock.now_ms()
         self.setup_ms: int | None = None
@@ -95,6 +106,7 @@ class SimulatedCall:
         self._headers = dict(headers or {})
         self._on_event = on_event
         self._socket: Socket | None = None
+        self._downlink: Downlink | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
@@ -153,17 +165,19 @@ class SimulatedCall:
         self._wake.set()
 
     async def drop_socket(self) -> None:
-        """Let the network drop the socket, without a close frame: `failed`, 64105."""
-        if self._socket is not None:
-            await self._socket.abort()
+        """Let the network drop the socket, without a close frame: `failed`, 64105. What was sent still arrives."""
+        await self._flush()
+        if self._downlink is not None:
+            self._downlink.drop()
+        self._socket = None
         self.end.lose(self.now_ms)
         self._wake.set()
 
     async def send_raw(self, text: str) -> None:
         """Put any text on the wire as if Twilio had sent it."""
         self._log("in", raw=text)
-        if self._socket is not None:
-            await self._socket.send_text(text)
+        if self._downlink is not None:
+            self._downlink.send(text)
 
     # What can be waited for
 
@@ -205,8 +219,8 @@ class SimulatedCall:
             task.cancel()
         if self._tasks:
             await asyncio.wait(set(self._tasks))
-        if self._socket is not None:
-            await self._socket.abort()
+        if self._downlink is not None:
+            await self._downlink.abort()
 
     def transcript(self) -> list[Turn]:
         """What was said and heard, in order."""
@@ -217,34 +231,41 @@ class SimulatedCall:
     async def _connect(self) -> None:
         headers = sign_upgrade(self.url, self._auth_token, sign_as=self._sign_as) | self._headers
         try:
-            self._socket = await self.transport.connect(self.url, headers)
+            socket = await self.transport.connect(self.url, headers)
         except (UpgradeRefused, Unreachable) as error:
             self.refusal = error
             self.end.refuse(self.now_ms, "Unable to connect to WebSocket URL")
             return
+        self._take(socket)
         self.setup_ms = self.now_ms
         self.end.open(self.now_ms)
         self._on_event(LiveEvent(at_ms=self.now_ms, kind="connected", text=self.end.session_id))
-        self._spawn(self._read(self._socket))
 
     async def _reconnect(self) -> None:
         headers = sign_upgrade(self.url, self._auth_token, sign_as=self._sign_as) | self._headers
         try:
-            self._socket = await self.transport.connect(self.url, headers)
+            socket = await self.transport.connect(self.url, headers)
         except (UpgradeRefused, Unreachable) as error:
             self.refusal = error
             self.end.drop(self.now_ms)
             return
+        self._take(socket)
         self.end.reopen(self.now_ms)
-        self._spawn(self._read(self._socket))
+
+    def _take(self, socket: Socket) -> None:
+        self._socket = socket
+        self._downlink = Downlink(socket, self.line_delay.to_server, self.clock, self.delivered.append)
+        self._spawn(self._downlink.run())
+        self._spawn(self._read(socket))
 
     async def _read(self, socket: Socket) -> None:
         while not isinstance(frame := await socket.receive(), Closed):
-            self._log_out(frame)
-            self.end.receive(self.now_ms, frame)
-            self._wake.set()
+            if socket is self._socket:
+                self._log_out(frame)
+                self.end.receive(self.now_ms, frame)
+                self._wake.set()
         if socket is self._socket:
-            self.end.lose(self.now_ms, frame.code, frame.reason)
+            self.end.left(self.now_ms, frame.code, frame.reason)
             self._wake.set()
 
     async def _pump(self) -> None:
@@ -275,13 +296,13 @@ class SimulatedCall:
                 self._log("in", frame=frame)
                 if frame["type"] == "interrupt":
                     self._on_event(LiveEvent(at_ms=output.at_ms, kind="interrupted"))
-                if self._socket is not None:
-                    await self._socket.send_text(json.dumps(frame, ensure_ascii=False))
+                if self._downlink is not None:
+                    self._downlink.send(json.dumps(frame, ensure_ascii=False), frame)
             case Close(code=code, reason=reason):
                 self._log("close", code=code, reason=reason)
                 self._on_event(LiveEvent(at_ms=output.at_ms, kind="closed", text=f"{code} {reason}".strip()))
-                if self._socket is not None and not output.lost:
-                    self._spawn(self._socket.close(code, reason))
+                if self._downlink is not None:
+                    self._downlink.drop() if output.lost else self._downlink.close(code, reason)
             case Reconnect():
                 await self._reconnect()
             case Callback():

@@ -10,7 +10,16 @@ import pytest
 
 from studio_relay import hookimpl
 from studio_relay.recording.reading import read_recording
-from studio_relay.testing import AsgiTransport, Line, RelayAttributes, parse_script, run_call, run_virtual
+from studio_relay.testing import (
+    AsgiTransport,
+    Line,
+    LineDelay,
+    MeasuredRates,
+    RelayAttributes,
+    parse_script,
+    run_call,
+    run_virtual,
+)
 from studio_relay.testing.pytest_plugin import AUTH_TOKEN, SOCKET_URL, make_app
 from studio_relay.testing.replay import ReplayReport
 from studio_relay.testing.replay_application import replay_as_application
@@ -57,7 +66,8 @@ def record(script: str, folder: Path, attributes: RelayAttributes, *, masked: bo
 
     async def main() -> None:
         async with AsgiTransport(app) as transport:
-            line = Line(transport=transport, auth_token=AUTH_TOKEN, seed=1)
+            measured = {"rates": MeasuredRates(), "line_delay": LineDelay.measured()}  # as a replay takes them to be
+            line = Line(transport=transport, auth_token=AUTH_TOKEN, seed=1, **measured)
             run = await run_call(line, SOCKET_URL, parse_script(script), attributes=attributes)
             assert run.ok, run.checks
         assert transport.failures == []

@@ -64,6 +64,14 @@ def test_speech_starts_from_the_tokens_already_sent() -> None:
     assert shown(queue.advance(5000)) == [("tokensPlayed", "Let me see about that."), ("agentSpeaking", "off")]
 
 
+def test_half_a_word_waits_for_its_other_half() -> None:
+    queue = Playback()
+    queue.text(0, "Hel", last=False, preemptible=False, interruptible="any")
+    assert queue.advance(2000) == []
+    queue.text(2000, "lo ", last=False, preemptible=False, interruptible="any")
+    assert [(event.at_ms, event.value) for event in queue.advance(2000)] == [(2000, "on")]
+
+
 def test_an_open_cycle_that_runs_dry_falls_silent_and_goes_on_later() -> None:
     queue = Playback()
     queue.text(0, "One moment. ", last=False, preemptible=False, interruptible="any")

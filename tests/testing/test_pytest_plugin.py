@@ -45,7 +45,7 @@ def test_a_conversation(caller: Any) -> None:
     call = caller(Desk())
     call.expect.heard("how can I help")
     call.say("Good morning.").expect.heard("you said: good morning.").heard("that is all").nothing_more()
-    call.expect.first_word_within(2330).dead_air_within(3500).no_lessons()
+    call.expect.first_word_within(2398).dead_air_within(3500).no_lessons()
     call.say("Send keys").expect.digits_sent("12#")
     call.say("På svenska").expect.heard("hej").language(tts="sv-SE", transcription="en-US")
     call.say("A person").expect.handoff(reasonCode="person").ended().nothing_after_end()

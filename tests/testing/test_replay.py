@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from studio_relay.errors import RecordingError
-from studio_relay.testing import AsgiTransport, Line, RelayAttributes, parse_script, run_call, run_virtual
+from studio_relay.testing import (
+    AsgiTransport,
+    Line,
+    LineDelay,
+    MeasuredRates,
+    RelayAttributes,
+    parse_script,
+    run_call,
+    run_virtual,
+)
 from studio_relay.testing.replay import ReplayReport
 from studio_relay.testing.replay_application import replay_as_application
 from studio_relay.testing.replay_twilio import replay_as_twilio
@@ -44,7 +53,7 @@ def desk(frame: dict[str, Any]) -> list[dict[str, Any]]:
 def record(app: Any, folder: Path) -> Path:
     """A recording of a simulated call, in the form of real ones."""
     attributes = RelayAttributes.from_twiml(TWIML)
-    line = Line(transport=AsgiTransport(app), seed=1)
+    line = Line(transport=AsgiTransport(app), seed=1, rates=MeasuredRates(), line_delay=LineDelay.measured())
     run = run_virtual(run_call(line, URL, parse_script(SCRIPT), attributes=attributes))
     call = run.sessions[0].call
     assert call is not None

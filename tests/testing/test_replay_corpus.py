@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from studio_relay.testing import clauses, playback, rates, session, validation
+from studio_relay.testing import playback, rates, session, validation
 from studio_relay.testing.playback import Cut, Playback, PlaybackEvent
 from studio_relay.testing.replay_application import replay_as_application
 from studio_relay.testing.session import TwilioEnd
@@ -77,8 +77,8 @@ MUTANTS: dict[str, Mutate] = {
     "speech starts late": _constant(rates, "START_MS", 600),
     "speech is too fast": _constant(rates, "CHARACTER_MS", 35.0),
     "segments have no start-up": _constant(rates, "SEGMENT_MS", 100),
-    "segments end at stops only": _constant(clauses, "LONG_CLAUSE", 1000),
-    "segments end at every comma": _constant(clauses, "LONG_CLAUSE", 1),
+    "segments end at stops only": _constant(rates, "COMMA_AT", 1000),
+    "segments end at every comma": _constant(rates, "COMMA_AT", 1),
     "fragments are whole segments": lambda patch: patch.setattr(playback, "heard_of", lambda text, *_: text.strip()),
     "fragments keep their space": lambda patch: patch.setattr(playback, "heard_of", lambda text, *_: text[:8]),
     "a barge-in purges nothing": lambda patch: patch.setattr(

@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from studio_relay.testing import AsgiTransport, NetTransport, RelayAttributes, Run, parse_script, run_call, run_virtual
+from studio_relay.testing import (
+    AsgiTransport,
+    LineDelay,
+    MeasuredRates,
+    NetTransport,
+    RelayAttributes,
+    Run,
+    parse_script,
+    run_call,
+    run_virtual,
+)
 from studio_relay.testing.relay import Line
 
 GREETED = RelayAttributes.full(welcome_greeting="Hello. How can I help?")
@@ -29,7 +39,7 @@ def desk(frame: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def run(app: Any, script: str, **options: Any) -> Run:
-    line = Line(transport=AsgiTransport(app), seed=1)
+    line = Line(transport=AsgiTransport(app), seed=1, rates=MeasuredRates(), line_delay=LineDelay.measured())
     return run_virtual(run_call(line, URL, parse_script(script), **{"attributes": GREETED, **options}))
 
 
