@@ -124,9 +124,13 @@ def _with_agent(agent: Any) -> Plugins:
 
 
 class Caller:
-    """Somebody who calls agents, and ASGI apps. Each agent gets a server of its own in this process."""
+    """Somebody who calls agents, and ASGI apps. Each agent gets a server of its own in this process.
+
+    With `streaming` set, agents are made to stream as a model does; see `streaming.py`.
+    """
 
     def __init__(self, time: VirtualTime, folder: Path) -> None:
+        self.streaming = False
         self._time = time
         self._folder = folder
         self._transports: list[AsgiTransport] = []
@@ -206,10 +210,15 @@ class Caller:
         known = next((transport for transport in self._transports if transport.app is target), None)
         if known is not None:
             return known
-        transport = AsgiTransport(target if _is_app(target) else make_app(target))
+        transport = AsgiTransport(target if _is_app(target) else make_app(self._agent(target)))
         self._time.run(transport.__aenter__())
         self._transports.append(transport)
         return transport
+
+    def _agent(self, target: Any) -> Any:
+        from studio_relay.testing.streaming import Streaming
+
+        return Streaming(target) if self.streaming else target
 
 
 def make_app(agent: Any = None, *, extensions: tuple[Any, ...] = (), **settings: Any) -> Quart:

@@ -14,7 +14,14 @@ import pytest
 from studio_relay import hookimpl
 from studio_relay.testing import RelayAttributes
 from studio_relay.testing.expect import UnexpectedConversation
-from studio_relay.testing.pytest_plugin import NetworkForbidden
+from studio_relay.testing.pytest_plugin import Caller, NetworkForbidden
+
+
+@pytest.fixture(params=["instant", "streaming"])
+def caller(caller: Caller, request: pytest.FixtureRequest) -> Caller:
+    """Every conversation is also had with agents that stream."""
+    caller.streaming = request.param == "streaming"
+    return caller
 
 
 class Desk:
@@ -46,7 +53,7 @@ def test_a_conversation(caller: Any) -> None:
     call = caller(Desk())
     call.expect.heard("how can I help")
     call.say("Good morning.").expect.heard("you said: good morning.").heard("that is all").nothing_more()
-    call.expect.first_word_within(2398).dead_air_within(3500).no_lessons()
+    call.expect.first_word_within(2412 if caller.streaming else 2398).dead_air_within(3500).no_lessons()
     call.say("Send keys").expect.digits_sent("12#")
     call.say("På svenska").expect.heard("hej").language(tts="sv-SE", transcription="en-US")
     call.say("A person").expect.handoff(reasonCode="person").ended().nothing_after_end()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from studio_relay import create_app
+from studio_relay.plugins import Plugins, load_plugins, plugin
 from studio_relay.settings import load_settings
 from studio_relay.studio.flow import load_flow
 from studio_relay.testing import (
@@ -16,6 +18,7 @@ from studio_relay.testing import (
     RelayAttributes,
     Run,
     SimulatedCall,
+    Streaming,
     load_script,
     parse_script,
     run_call,
@@ -38,12 +41,33 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+class Desk:
+    """The agent that is called."""
+
+    streams = False
+
+    @classmethod
+    def plugins(cls) -> Plugins:
+        """It, and what is built in."""
+        found = load_plugins(only=["front-desk"])
+        if not cls.streams:
+            return found
+        streaming = plugin(Streaming("front-desk"), name="front-desk", kind="agent")
+        return replace(found, agents={**found.agents, "front-desk": streaming})
+
+
+@pytest.fixture(autouse=True, params=["instant", "streaming"])
+def pace(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Every call is also made to a front desk that streams as a model does."""
+    monkeypatch.setattr(Desk, "streams", request.param == "streaming")
+
+
 def line() -> Line:
     """A line to a server of this process, signed as Twilio signs."""
     settings = load_settings(
         env_file=None, agent="front-desk", auth_token=TOKEN, public_url="https://relay.example.com"
     )
-    return Line(transport=AsgiTransport(create_app(settings)), auth_token=TOKEN, seed=1)
+    return Line(transport=AsgiTransport(create_app(settings, Desk.plugins())), auth_token=TOKEN, seed=1)
 
 
 def call(steps: str, *, mode: str = "full", **changes: Any) -> Run:
@@ -85,6 +109,7 @@ def test_greets_answers_and_says_goodbye(mode: str) -> None:
     )
 
 
+@pytest.mark.parametrize("pace", ["instant"], indirect=True)
 def test_speech_begins_with_the_first_word() -> None:
     run = call("steps: [{hear: how can I help}, hang_up]")
     session = run.sessions[0].call
