@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +145,7 @@ class Caller:
         url: str = SOCKET_URL,
         seed: object = 1,
         leftovers: Leftovers = "joined",
+        media_ms: Mapping[str, int] | None = None,
         **changes: Any,
     ) -> Conversation:
         """Call `target`: an agent's name, module, class or object, or an ASGI app.
@@ -152,7 +153,7 @@ class Caller:
         The relay has everything recorded calls had (events, keys, partials); `widget=True` makes it Studio's
         widget, `changes` are fields of `RelayAttributes`. The same `seed` is the same call. `leftovers` is what becomes
         of the words that are on the wire when a reply is cut off: `joined` (spoken together with the next reply),
-        `apart` or `dropped`.
+        `apart` or `dropped`. `media_ms` says how long what the agent plays takes, by its URL.
         """
         from studio_relay.testing.conversation import Conversation
         from studio_relay.testing.identity import Identity, make_sid
@@ -170,6 +171,7 @@ class Caller:
                 session_id=make_sid("VX", seed, len(self._conversations)),
                 auth_token=AUTH_TOKEN,
                 leftovers=leftovers,
+                media_ms=media_ms,
             )
 
         conversation = Conversation(self._time, make)

@@ -25,6 +25,8 @@ from studio_relay.testing.validation import MALFORMED_LIMIT, Checked, check_mess
 GREETING_MS = 1191
 """From the TwiML answer to the greeting; a late `setup` makes it follow at once."""
 LATE_GREETING_MS = 25
+UNANNOUNCED_MS = 1391
+"""Where `setup` came so long after the TwiML, or later, no `agentSpeaking on` was recorded for the greeting."""
 KEY_REPORT_MS = 1
 SILENCE_REPORT_MS = 2
 MALFORMED_CLOSE_MS = 65
@@ -77,6 +79,7 @@ class TwilioEnd:
     _buffer: list[dict[str, Any]] = field(default_factory=list)
     _transcript: str = ""
     _end_sent: bool = False
+    _unannounced: bool = False  # the greeting's `agentSpeaking on` was due before there was a socket
 
     def __post_init__(self) -> None:
         self.playback = Playback(rates=self.rates, leftovers=self.leftovers, media_ms=self.media_ms)
@@ -90,6 +93,7 @@ class TwilioEnd:
         self.state = "open"
         self._send(now, self.identity.setup(self.session_id, self.attributes.parameters))
         if self.attributes.welcome_greeting:
+            self._unannounced = now - self.answered_ms >= UNANNOUNCED_MS
             self.playback.greet(
                 self.attributes.welcome_greeting,
                 at_ms=max(self.answered_ms + GREETING_MS, now + LATE_GREETING_MS),
@@ -244,6 +248,9 @@ class TwilioEnd:
     def _report(self, events: list[PlaybackEvent]) -> None:
         self.played += events
         for event in events:
+            if self._unannounced and event.value == "on":
+                self._unannounced = False
+                continue
             self._info(event.at_ms, event.name, event.value, event.segment)
 
     def _heard_until(self, at: int, cut: Cut, *, speaking: bool = True) -> None:
