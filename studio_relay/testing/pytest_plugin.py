@@ -231,14 +231,23 @@ def make_app(agent: Any = None, *, extensions: tuple[Any, ...] = (), **settings:
 
     names = [thing for thing in (agent, *extensions) if isinstance(thing, str)]
     found = load_plugins(only=names) if names else load_plugins(outside=False)
-    loaded = [*found.agents.values(), *found.extensions]
+    agents = dict(found.agents)
+    answering = agent if isinstance(agent, str) else _name(agent) if agent is not None else "echo"
     if agent is not None and not isinstance(agent, str):
-        loaded.append(plugin(agent, name=UNDER_TEST, kind="agent"))
+        agents[answering] = plugin(agent, name=answering, kind="agent")
+    loaded = [*agents.values(), *found.extensions]
     for number, extension in enumerate(extension for extension in extensions if not isinstance(extension, str)):
         loaded.append(plugin(extension, name=f"extension-{number}", kind="extension"))
-    answering = agent if isinstance(agent, str) else UNDER_TEST if agent is not None else "echo"
     given = {"agent": answering, "auth_token": AUTH_TOKEN, "public_url": PUBLIC_URL, **settings}
     return create_app(load_settings(env_file=None, **given), assemble(loaded, found.failures))
+
+
+def _name(agent: Any) -> str:
+    """What an agent is called that is no name itself: an installed one that streams is called as it was installed."""
+    from studio_relay.testing.streaming import Streaming
+
+    installed = agent.installed_name if isinstance(agent, Streaming) else None
+    return installed or UNDER_TEST
 
 
 def _attributes(given: RelayAttributes | None, widget: bool, changes: dict[str, Any]) -> RelayAttributes:

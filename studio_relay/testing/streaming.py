@@ -28,10 +28,11 @@ class Streaming:
     """`agent`, an installed agent's name, a module, class or object, whose replies come in small pieces.
 
     The pieces together are what the agent said; what it says with `call.say` comes whole. Each takes `token_ms`
-    milliseconds, from and to. The same `seed` gives the same pieces.
+    milliseconds, from and to. The same `seed` gives the same pieces. An installed agent keeps its name.
     """
 
     def __init__(self, agent: Any, *, seed: object = 1, token_ms: tuple[float, float] = TOKEN_MS) -> None:
+        self.installed_name = agent if isinstance(agent, str) else None
         if isinstance(agent, str):
             agent = load_plugins(only=[agent]).default_agent(agent).object
         found = plugin(agent, name="streaming", kind="agent")

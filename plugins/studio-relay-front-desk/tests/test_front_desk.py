@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from studio_relay import create_app
-from studio_relay.plugins import Plugins, load_plugins, plugin
-from studio_relay.settings import load_settings
 from studio_relay.studio.flow import load_flow
 from studio_relay.testing import (
     AsgiTransport,
@@ -25,6 +21,7 @@ from studio_relay.testing import (
     run_flow,
     run_virtual,
 )
+from studio_relay.testing.pytest_plugin import make_app
 from studio_relay.testing.relay import Line
 
 URL = "wss://relay.example.com/relay"
@@ -44,30 +41,20 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 class Desk:
     """The agent that is called."""
 
-    streams = False
-
-    @classmethod
-    def plugins(cls) -> Plugins:
-        """It, and what is built in."""
-        found = load_plugins(only=["front-desk"])
-        if not cls.streams:
-            return found
-        streaming = plugin(Streaming("front-desk"), name="front-desk", kind="agent")
-        return replace(found, agents={**found.agents, "front-desk": streaming})
+    agent: Any = "front-desk"
 
 
 @pytest.fixture(autouse=True, params=["instant", "streaming"])
-def pace(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def pace(clean_environment: None, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Every call is also made to a front desk that streams as a model does."""
-    monkeypatch.setattr(Desk, "streams", request.param == "streaming")
+    if request.param == "streaming":
+        monkeypatch.setattr(Desk, "agent", Streaming("front-desk"))
 
 
 def line() -> Line:
     """A line to a server of this process, signed as Twilio signs."""
-    settings = load_settings(
-        env_file=None, agent="front-desk", auth_token=TOKEN, public_url="https://relay.example.com"
-    )
-    return Line(transport=AsgiTransport(create_app(settings, Desk.plugins())), auth_token=TOKEN, seed=1)
+    app = make_app(Desk.agent, auth_token=TOKEN, public_url="https://relay.example.com")
+    return Line(transport=AsgiTransport(app), auth_token=TOKEN, seed=1)
 
 
 def call(steps: str, *, mode: str = "full", **changes: Any) -> Run:
