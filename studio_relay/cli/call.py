@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studio_relay.cli.line import DEFAULT_URL, check_url, line_options, open_line, pairs
+from studio_relay.cli.line import DEFAULT_URL, check_url, leftovers_option, line_options, open_line, pairs
 
 if TYPE_CHECKING:
     from studio_relay.testing.attributes import RelayAttributes
+    from studio_relay.testing.playback import Leftovers
     from studio_relay.testing.relay import Line
     from studio_relay.testing.run import Run
     from studio_relay.testing.script import Script, Step
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     metavar="SEED",
     help="Let the line fail as this seed draws; the caller too, unless scripted.",
 )
+@leftovers_option
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON, and nothing else.")
 @click.pass_context
 def command(
@@ -60,6 +62,7 @@ def command(
     widget: bool,
     speed: float,
     seed: int | None,
+    leftovers: Leftovers,
     as_json: bool,
 ) -> None:
     """Call a ConversationRelay server and talk to it.
@@ -76,7 +79,7 @@ def command(
     from studio_relay.testing.script import Script, load_script
 
     check_url(url)
-    line = open_line(sign_as=sign_as, token_name=token_name, headers=headers)
+    line = replace(open_line(sign_as=sign_as, token_name=token_name, headers=headers), leftovers=leftovers)
     attributes = RelayAttributes(mode="widget") if widget else RelayAttributes.full()
     script = load_script(script_path) if script_path else Script(name="keyboard")
     call = replace(script.call, from_=from_ or script.call.from_, to=to or script.call.to)

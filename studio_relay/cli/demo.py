@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio_relay.cli.line import leftovers_option
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from studio_relay.cli.narrator import Narrator
     from studio_relay.studio.flow import Flow
+    from studio_relay.testing.playback import Leftovers
     from studio_relay.testing.run import Run
     from studio_relay.testing.script import Script
 
@@ -25,6 +28,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--script", "script_path", type=FILE, metavar="FILE", help="What the caller does, as YAML.")
 @click.option("--speed", type=click.FloatRange(0.1, 100), default=4.0, show_default=True, help="Times real time.")
 @click.option("--chaos", "seed", type=int, metavar="SEED", help="Let the line fail as this seed draws.")
+@leftovers_option
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON, and nothing else.")
 @click.pass_context
 def command(
@@ -33,6 +37,7 @@ def command(
     script_path: Path | None,
     speed: float,
     seed: int | None,
+    leftovers: Leftovers,
     as_json: bool,
 ) -> None:
     """Watch a whole call on this machine: no account, no phone.
@@ -49,10 +54,10 @@ def command(
         raise click.UsageError("--flow needs --script: a flow without a caller has nobody to walk it")
     flow, script = _material(flow_path, script_path)
     if as_json:
-        run = _fast(_run(flow, script, speed, None, seed), speed)
+        run = _fast(_run(flow, script, speed, None, seed, leftovers), speed)
         click.echo(json.dumps(run.to_json(), ensure_ascii=False, indent=2))
     else:
-        run = _watch(flow, script, speed, seed)
+        run = _watch(flow, script, speed, seed, leftovers)
     if not run.ok:
         ctx.exit(FOUND_WRONG)
 
@@ -68,7 +73,7 @@ def _material(flow_path: Path | None, script_path: Path | None) -> tuple[Flow, S
     return load_flow(flow_path or script.flow_path or own / "flow.json"), script
 
 
-def _watch(flow: Flow, script: Script, speed: float, seed: int | None) -> Run:
+def _watch(flow: Flow, script: Script, speed: float, seed: int | None, leftovers: Leftovers) -> Run:
     from studio_relay.cli.narrator import WIDTH, Narrator, terminal
     from studio_relay.cli.outcome import outcome_lines
 
@@ -76,7 +81,7 @@ def _watch(flow: Flow, script: Script, speed: float, seed: int | None) -> Run:
 
     async def watch() -> Run:
         narrator = Narrator(console)
-        run = await _run(flow, script, speed, narrator, seed)
+        run = await _run(flow, script, speed, narrator, seed, leftovers)
         narrator.finish()
         return run
 
@@ -87,7 +92,9 @@ def _watch(flow: Flow, script: Script, speed: float, seed: int | None) -> Run:
     return run
 
 
-async def _run(flow: Flow, script: Script, speed: float, narrator: Narrator | None, seed: int | None) -> Run:
+async def _run(
+    flow: Flow, script: Script, speed: float, narrator: Narrator | None, seed: int | None, leftovers: Leftovers
+) -> Run:
     """Serve on a free port of loopback and walk the flow against it."""
     import secrets
 
@@ -103,7 +110,7 @@ async def _run(flow: Flow, script: Script, speed: float, narrator: Narrator | No
     async with demo_server(token, wanted, named=relay_agents(flow)) as server:
         if narrator:
             narrator.note(f"{server.public_url} listens, {server.agent} answers, speed {speed:g}")
-        line = Line(transport=NetTransport(server.local_url), auth_token=token)
+        line = Line(transport=NetTransport(server.local_url), auth_token=token, leftovers=leftovers, seed=1)
         if seed is not None:
             line = chaotic_line(line, seed, narrator=narrator)
         own = configured(flow, server)

@@ -56,6 +56,17 @@ def line_options(command: Command) -> Command:
     return command
 
 
+def leftovers_option(command: Command) -> Command:
+    """The option `leftovers`: a reading of what no recording shows."""
+    return click.option(
+        "--leftovers",
+        type=click.Choice(["joined", "apart", "dropped"]),
+        default="joined",
+        show_default=True,
+        help="What Twilio does with words still on the wire when a reply is cut off.",
+    )(command)
+
+
 def open_line(*, sign_as: str | None, token_name: str | None, headers: dict[str, str]) -> Line:
     """A line over real sockets. Raises UsageError for a token that is asked for and not there."""
     from studio_relay.testing.relay import Line

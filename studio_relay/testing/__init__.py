@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from studio_relay.testing.relay import Line, ScriptedCaller, ScriptedRelay
     from studio_relay.testing.run import Run, run_call, run_flow
     from studio_relay.testing.script import Script, load_script, parse_script
+    from studio_relay.testing.streaming import Streaming
     from studio_relay.testing.suite import SuiteResult, collect, run_suite
     from studio_relay.testing.transcript import Turn
     from studio_relay.testing.transport import Closed, NetTransport, Response, Unreachable, UpgradeRefused
@@ -45,6 +46,7 @@ __all__ = [
     "ScriptedCaller",
     "ScriptedRelay",
     "SimulatedCall",
+    "Streaming",
     "SuiteResult",
     "Turn",
     "UnexpectedConversation",
@@ -74,6 +76,7 @@ _HOMES = {
     "relay": ("Line", "ScriptedCaller", "ScriptedRelay"),
     "run": ("Run", "run_call", "run_flow"),
     "script": ("Script", "load_script", "parse_script"),
+    "streaming": ("Streaming",),
     "suite": ("SuiteResult", "collect", "run_suite"),
     "transcript": ("Turn",),
     "transport": ("Closed", "NetTransport", "Response", "Unreachable", "UpgradeRefused"),

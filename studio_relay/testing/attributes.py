@@ -134,15 +134,18 @@ class RelayAttributes:
 
     @classmethod
     def full(cls, **changes: Any) -> RelayAttributes:
-        """What the recordings had switched on: both events, keys, partials, any barge-in."""
-        everything = cls(
-            dtmf_detection=True,
-            partial_prompts=True,
-            report_input_during_agent_speech="any",
-            speaker_events=True,
-            tokens_played=True,
-        )
-        return replace(everything, **changes)
+        """What our `/voice` writes by default, and partial prompts: both events, keys, any barge-in.
+
+        Input over speech is reported as far as it interrupts, never further, unless `changes` say otherwise.
+        """
+        everything: dict[str, Any] = {
+            "dtmf_detection": True,
+            "partial_prompts": True,
+            "report_input_during_agent_speech": changes.get("interruptible", "any"),
+            "speaker_events": True,
+            "tokens_played": True,
+        }
+        return cls(**{**everything, **changes})
 
     @classmethod
     def from_twiml(cls, twiml: str) -> RelayAttributes:

@@ -66,6 +66,8 @@ class ScriptedCaller:
         self._step_since_ms: int | None = None
         self._silence_left_ms: float | None = None
         self.heard = Heard()
+        self._heard_ms = 0
+        self._call: SimulatedCall | None = None
         self._rates = MeasuredRates()
 
     # The steps
@@ -98,6 +100,10 @@ class ScriptedCaller:
         return self._step_since_ms
 
     def _check(self, step: Hear, *, ok: bool, found: str | None = None) -> None:
+        if ok:
+            self._heard_ms = self.clock.now_ms()
+        elif self._call is not None and (reason := self._call.end.why_unheard(self._heard_ms)):
+            found = f"{found}. The agent did not hear the caller: {reason}"
         expected = None if ok else str(step.text)
         self.checks.append(Check(line=step.line, expect=f"hear: {step.text}", ok=ok, expected=expected, found=found))
 
@@ -207,7 +213,7 @@ class ScriptedCaller:
 
     async def act(self, call: SimulatedCall) -> None:
         """Do the script's steps in `call` until it is over or they are; then be silent, and hang up at last."""
-        ears = Ears(self.heard, call)
+        ears, self._call = Ears(self.heard, call), call
         while not call.over and (step := self.step) is not None:
             if not await self._act_step(ears, step):
                 break

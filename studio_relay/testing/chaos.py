@@ -37,6 +37,8 @@ PHRASES = (
     "Thank you, goodbye.",
 )
 KEYS = ("0", "1", "9#", "5550100007#", "*", "12w34#")
+WORDS_HEARD = (1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 11)
+"""After so many words a caller barges in: mostly so early that an agent that streams is still at it."""
 RELAYS_A_CALL = 3
 
 
@@ -159,7 +161,7 @@ def _steps(draw: random.Random) -> tuple[Step, ...]:
 def _step(draw: random.Random, line: int) -> Step:
     match draw.choice(("say", "say", "say", "over", "over", "press", "silence", "drop")):
         case "over" if draw.random() < 0.8:
-            return TalkOver(line=line, say=draw.choice(PHRASES), after_words=draw.randrange(1, 12))
+            return TalkOver(line=line, say=draw.choice(PHRASES), after_words=draw.choice(WORDS_HEARD))
         case "over":
             return TalkOver(line=line, keys=draw.choice(KEYS), after_ms=draw.randrange(3000))
         case "press":

@@ -56,6 +56,7 @@ class Conversation:
         self.heard = Heard()
         self._ears = Ears(self.heard, self.call)
         self._expected_until = 0
+        self._heard_ms = 0
 
     @staticmethod
     async def _start(make_call: Callable[[], SimulatedCall]) -> SimulatedCall:
@@ -133,6 +134,15 @@ class Conversation:
     def wait_to(self, holds: Callable[[], bool], *, within_seconds: float) -> bool:
         """Let time pass until `holds()`, at most so long after the last sound of the agent."""
         return self._time.run(self._wait_to(holds, within_seconds))
+
+    def heard_as_expected(self) -> None:
+        """What was expected was heard; failures behind it have other causes than what came before."""
+        self._heard_ms = self.call.now_ms
+        self.expected_so_far()
+
+    def why_unheard(self) -> str:
+        """Why the agent did not learn what the caller said since the last time it was heard as expected, if so."""
+        return self.call.end.why_unheard(self._heard_ms)
 
     def expected_so_far(self) -> None:
         """What the agent has begun to say until now is accounted for."""

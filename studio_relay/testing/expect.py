@@ -42,7 +42,7 @@ class Expect:
         if not self._conversation.wait_to(lambda: self._conversation.heard.take(pattern), within_seconds=within):
             found = self._conversation.heard.rest()
             self._fail(f"to hear {text!r}", f"heard {found!r}" if found else "heard nothing more", since=began)
-        self._conversation.expected_so_far()
+        self._conversation.heard_as_expected()
         return self
 
     def not_heard(self, text: str) -> Expect:
@@ -164,8 +164,10 @@ class Expect:
         shown = show_conversation(turns, since, until)
         ended = f"\n    ({self._call.end.state})" if self._call.over else ""
         refused = f"\n    (the server refused the call: {self._call.refusal})" if self._call.refusal else ""
+        reason = self._conversation.why_unheard()
+        unheard = f"\n    (the agent did not hear the caller. {reason})" if reason else ""
         raise UnexpectedConversation(
-            f"expected {expected}; {found}\nthe conversation, > marks the place:\n{shown}{ended}{refused}"
+            f"expected {expected}; {found}\nthe conversation, > marks the place:\n{shown}{ended}{refused}{unheard}"
         )
 
 

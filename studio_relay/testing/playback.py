@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from studio_relay.testing.clauses import first_clause, heard_of, playable
-from studio_relay.testing.rates import DIGITS_START_MS, MEDIA_MS, MeasuredRates, Rates, digits_ms
+from studio_relay.testing.rates import DIGITS_START_MS, MeasuredRates, Rates, digits_ms
 from studio_relay.testing.utterance import Interruptible, Utterance
 
 Cause = Literal["dtmf", "speech"]
@@ -148,7 +148,7 @@ class Playback:
     ) -> list[PlaybackEvent]:
         """Queue media; no report of its own is known, `agentSpeaking` around it is our assumption."""
         events = self._preempt(now)
-        once = self.media_ms.get(source, MEDIA_MS)
+        once = self.media_ms[source] if source in self.media_ms else self.rates.media_ms(source)
         self._add(
             Utterance(
                 kind="media",

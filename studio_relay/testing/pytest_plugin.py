@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,9 +124,13 @@ def _with_agent(agent: Any) -> Plugins:
 
 
 class Caller:
-    """Somebody who calls agents, and ASGI apps. Each agent gets a server of its own in this process."""
+    """Somebody who calls agents, and ASGI apps. Each agent gets a server of its own in this process.
+
+    With `streaming` set, agents are made to stream as a model does; see `streaming.py`.
+    """
 
     def __init__(self, time: VirtualTime, folder: Path) -> None:
+        self.streaming = False
         self._time = time
         self._folder = folder
         self._transports: list[AsgiTransport] = []
@@ -141,6 +145,7 @@ class Caller:
         url: str = SOCKET_URL,
         seed: object = 1,
         leftovers: Leftovers = "joined",
+        media_ms: Mapping[str, int] | None = None,
         **changes: Any,
     ) -> Conversation:
         """Call `target`: an agent's name, module, class or object, or an ASGI app.
@@ -148,7 +153,7 @@ class Caller:
         The relay has everything recorded calls had (events, keys, partials); `widget=True` makes it Studio's
         widget, `changes` are fields of `RelayAttributes`. The same `seed` is the same call. `leftovers` is what becomes
         of the words that are on the wire when a reply is cut off: `joined` (spoken together with the next reply),
-        `apart` or `dropped`.
+        `apart` or `dropped`. `media_ms` says how long what the agent plays takes, by its URL.
         """
         from studio_relay.testing.conversation import Conversation
         from studio_relay.testing.identity import Identity, make_sid
@@ -166,6 +171,7 @@ class Caller:
                 session_id=make_sid("VX", seed, len(self._conversations)),
                 auth_token=AUTH_TOKEN,
                 leftovers=leftovers,
+                media_ms=media_ms,
             )
 
         conversation = Conversation(self._time, make)
@@ -206,10 +212,15 @@ class Caller:
         known = next((transport for transport in self._transports if transport.app is target), None)
         if known is not None:
             return known
-        transport = AsgiTransport(target if _is_app(target) else make_app(target))
+        transport = AsgiTransport(target if _is_app(target) else make_app(self._agent(target)))
         self._time.run(transport.__aenter__())
         self._transports.append(transport)
         return transport
+
+    def _agent(self, target: Any) -> Any:
+        from studio_relay.testing.streaming import Streaming
+
+        return Streaming(target) if self.streaming else target
 
 
 def make_app(agent: Any = None, *, extensions: tuple[Any, ...] = (), **settings: Any) -> Quart:
@@ -220,14 +231,23 @@ def make_app(agent: Any = None, *, extensions: tuple[Any, ...] = (), **settings:
 
     names = [thing for thing in (agent, *extensions) if isinstance(thing, str)]
     found = load_plugins(only=names) if names else load_plugins(outside=False)
-    loaded = [*found.agents.values(), *found.extensions]
+    agents = dict(found.agents)
+    answering = agent if isinstance(agent, str) else _name(agent) if agent is not None else "echo"
     if agent is not None and not isinstance(agent, str):
-        loaded.append(plugin(agent, name=UNDER_TEST, kind="agent"))
+        agents[answering] = plugin(agent, name=answering, kind="agent")
+    loaded = [*agents.values(), *found.extensions]
     for number, extension in enumerate(extension for extension in extensions if not isinstance(extension, str)):
         loaded.append(plugin(extension, name=f"extension-{number}", kind="extension"))
-    answering = agent if isinstance(agent, str) else UNDER_TEST if agent is not None else "echo"
     given = {"agent": answering, "auth_token": AUTH_TOKEN, "public_url": PUBLIC_URL, **settings}
     return create_app(load_settings(env_file=None, **given), assemble(loaded, found.failures))
+
+
+def _name(agent: Any) -> str:
+    """What an agent is called that is no name itself: an installed one that streams is called as it was installed."""
+    from studio_relay.testing.streaming import Streaming
+
+    installed = agent.installed_name if isinstance(agent, Streaming) else None
+    return installed or UNDER_TEST
 
 
 def _attributes(given: RelayAttributes | None, widget: bool, changes: dict[str, Any]) -> RelayAttributes:

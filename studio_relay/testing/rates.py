@@ -30,6 +30,7 @@ COMMA_AT = 40
 
 MEDIA_MS = 3000
 """What a `play` of unknown length takes; not measured."""
+MEDIA_SPREAD_MS = (1000, 8000)
 
 START_SPREAD_MS = (160, 404)
 SEGMENT_SPREAD_MS = 184
@@ -52,6 +53,9 @@ class Rates(Protocol):
     def comma_at(self) -> int:
         """From which character on a comma ends the segment. Asked again when a segment grows."""
 
+    def media_ms(self, source: str) -> int:
+        """How long the media of a `play` takes, where nobody has said so."""
+
     def begin_segment(self) -> None:
         """A new segment begins; what was drawn for the last one holds no longer."""
 
@@ -69,6 +73,9 @@ class MeasuredRates:
     def comma_at(self) -> int:
         return COMMA_AT
 
+    def media_ms(self, source: str) -> int:
+        return MEDIA_MS
+
     def begin_segment(self) -> None:
         """Nothing was drawn."""
 
@@ -80,6 +87,7 @@ class DrawnRates(MeasuredRates):
     """
 
     def __init__(self, seed: object) -> None:
+        self._seed = seed
         self._random = random.Random(repr(seed))
         self._pace = self._random.uniform(*RATE_SPREAD)
         self._deviation = 0.0
@@ -94,6 +102,10 @@ class DrawnRates(MeasuredRates):
 
     def comma_at(self) -> int:
         return self._comma_at
+
+    def media_ms(self, source: str) -> int:
+        """The same media always takes the same time in a call."""
+        return random.Random(repr((self._seed, source))).randint(*MEDIA_SPREAD_MS)
 
     def begin_segment(self) -> None:
         self._comma_at = self._random.randint(*COMMA_SPREAD)

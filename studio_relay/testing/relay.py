@@ -117,7 +117,7 @@ class ScriptedRelay:
             sign_as=self.line.sign_as,
             headers=self.line.headers,
             rates=self.line.rates,
-            media_ms=self.line.media_ms,
+            media_ms={**self.line.media_ms, **self._media_ms()},
             leftovers=self.line.leftovers,
             line_delay=self.line.line_delay,
             clock=self.caller.clock,
@@ -133,6 +133,9 @@ class ScriptedRelay:
         session = Session(widget=widget, url=attributes.url, outcome=outcome, call=call, lessons=lessons)
         self.sessions.append(session)
         return session
+
+    def _media_ms(self) -> dict[str, int]:
+        return {url: round(seconds * 1000) for url, seconds in self.caller.script.media.items()}
 
     def _session_id(self, identity: Identity, number: int) -> str:
         if self.line.seed is None:

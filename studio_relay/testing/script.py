@@ -108,7 +108,10 @@ class ScriptedCall:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """One caller's whole call. `flow` is a path relative to the script; `timeout` is in seconds."""
+    """One caller's whole call. `flow` is a path relative to the script; `timeout` is in seconds.
+
+    So is `media`: how long what the agent plays takes, by its URL.
+    """
 
     name: str = "script"
     path: Path | None = None
@@ -117,6 +120,7 @@ class Script:
     answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
     expect: tuple[Expectation, ...] = ()
+    media: Mapping[str, float] = field(default_factory=dict)
     timeout: float = DEFAULT_TIMEOUT_SECONDS
 
     @property

@@ -63,6 +63,7 @@ class _Reader:
             answers=self._answers(top["answers"]) if "answers" in top else {},
             steps=tuple(self._step(node) for node in self._items(steps, "steps")) if steps else (),
             expect=tuple(self._expectations(top["expect"])) if "expect" in top else (),
+            media=self._media(top["media"]) if "media" in top else {},
             timeout=self._duration(top["timeout"], "timeout") if "timeout" in top else 10.0,
         )
         if not script.steps and not script.expect:
@@ -183,6 +184,9 @@ class _Reader:
             answers[widget] = answer
         return answers
 
+    def _media(self, node: yaml.Node) -> Mapping[str, float]:
+        return {url: self._duration(value, url) for url, (_, value) in self._pairs(node, "`media`").items()}
+
     def _step(self, node: yaml.Node) -> Step:
         line = node.start_mark.line + 1
         if isinstance(node, yaml.ScalarNode):
@@ -292,7 +296,7 @@ def _waited_for(script: Script, expectation: Expectation) -> Hear | None:
     return next((step for step in heard if fold(str(pattern)) in fold(str(step.text))), None)
 
 
-_TOP = ("flow", "call", "answers", "steps", "expect", "timeout")
+_TOP = ("flow", "call", "answers", "media", "steps", "expect", "timeout")
 _EXPECT = ("handoff", "path", "not_hear", "hear", "variables", "status")
 _STEPS: Mapping[str, Callable[[_Reader, int, yaml.Node], Step]] = {
     "hear": _Reader.hear,

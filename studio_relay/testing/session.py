@@ -25,6 +25,8 @@ from studio_relay.testing.validation import MALFORMED_LIMIT, Checked, check_mess
 GREETING_MS = 1191
 """From the TwiML answer to the greeting; a late `setup` makes it follow at once."""
 LATE_GREETING_MS = 25
+UNANNOUNCED_MS = 1391
+"""Where `setup` came so long after the TwiML, or later, no `agentSpeaking on` was recorded for the greeting."""
 KEY_REPORT_MS = 1
 SILENCE_REPORT_MS = 2
 MALFORMED_CLOSE_MS = 65
@@ -44,8 +46,9 @@ class TwilioEnd:
     """One session. Tell it what happens, each time with the time, and `advance` to get what Twilio does.
 
     `answered_ms` is when the TwiML was returned, `delay` that of the server's frames, `leftovers` is as in
-    `playback.py`. `lessons` collects what the server's author should know, `after_end` what the server sent behind its
-    `end`, `played` what the caller heard, subscribed to or not.
+    `playback.py`. `lessons` collects what the server's author should know, `unreported` when and why the server did
+    not learn what the caller said, `after_end` what the server sent behind its `end`, `played` what the caller heard,
+    subscribed to or not.
     """
 
     attributes: RelayAttributes
@@ -61,6 +64,7 @@ class TwilioEnd:
     caller_turns: list[CallerTurn] = field(default_factory=list)
     caller_sound: list[tuple[int, Literal["on", "off", "key"]]] = field(default_factory=list)
     lessons: list[str] = field(default_factory=list)
+    unreported: list[tuple[int, str]] = field(default_factory=list)
     after_end: list[str] = field(default_factory=list)
     played: list[PlaybackEvent] = field(default_factory=list)
     malformed: int = 0
@@ -75,6 +79,7 @@ class TwilioEnd:
     _buffer: list[dict[str, Any]] = field(default_factory=list)
     _transcript: str = ""
     _end_sent: bool = False
+    _unannounced: bool = False  # the greeting's `agentSpeaking on` was due before there was a socket
 
     def __post_init__(self) -> None:
         self.playback = Playback(rates=self.rates, leftovers=self.leftovers, media_ms=self.media_ms)
@@ -88,6 +93,7 @@ class TwilioEnd:
         self.state = "open"
         self._send(now, self.identity.setup(self.session_id, self.attributes.parameters))
         if self.attributes.welcome_greeting:
+            self._unannounced = now - self.answered_ms >= UNANNOUNCED_MS
             self.playback.greet(
                 self.attributes.welcome_greeting,
                 at_ms=max(self.answered_ms + GREETING_MS, now + LATE_GREETING_MS),
@@ -186,8 +192,14 @@ class TwilioEnd:
         cuts = self.playback.interruptible_by("dtmf")
         if cuts or self._reported("dtmf"):
             self._send(now, {"type": "dtmf", "digit": key})
+        else:
+            self._kept_back(now, "a key that the caller pressed")
         if cuts:
             self._barge_in(now, report_at=now + KEY_REPORT_MS)
+
+    def why_unheard(self, since_ms: int) -> str:
+        """Why the server did not learn what the caller said or pressed since then; empty if it did."""
+        return "; ".join(dict.fromkeys(reason for at, reason in self.unreported if at >= since_ms))
 
     # The server
 
@@ -236,6 +248,9 @@ class TwilioEnd:
     def _report(self, events: list[PlaybackEvent]) -> None:
         self.played += events
         for event in events:
+            if self._unannounced and event.value == "on":
+                self._unannounced = False
+                continue
             self._info(event.at_ms, event.name, event.value, event.segment)
 
     def _heard_until(self, at: int, cut: Cut, *, speaking: bool = True) -> None:
@@ -254,10 +269,19 @@ class TwilioEnd:
         """While the agent speaks, input is kept from the server unless asked for."""
         return not self.playback.speaking or self.attributes.report_input_during_agent_speech in ("any", cause)
 
+    def _kept_back(self, at: int, what: str) -> None:
+        """What the caller did is lost on the server; its author should know why."""
+        reason = f"Twilio did not report {what} while the agent was speaking: reportInputDuringAgentSpeech is "
+        reason += f'"{self.attributes.report_input_during_agent_speech}"'
+        if self.attributes.mode == "widget":
+            reason += ", and Studio's widget cannot change that"
+        self._teach(reason)
+        self.unreported.append((at, reason))
+
     def _prompt(self, at: int, text: str, *, last: bool) -> None:
         if not self._reported("speech"):
             if last:
-                self._teach("what the caller said over uninterruptible speech was not reported (as Twilio does)")
+                self._kept_back(at, "what the caller said")
             return
         self._send(at, {"type": "prompt", "voicePrompt": text, "lang": self._prompt_language(), "last": last})
 

@@ -30,12 +30,19 @@ class Turn:
 
 
 def merge_turns(utterances: Iterable[Utterance], caller: Iterable[CallerTurn], offset_ms: int) -> list[Turn]:
-    """Both sides of one session in order of time; keys pressed in a row are one turn."""
-    turns = [_agent_turn(item, offset_ms) for item in utterances if item.sent.strip()]
+    """Both sides of one session in order of time; keys pressed in a row are one turn.
+
+    Keys and media that were never played are no turns; words that were not heard are, with what was sent.
+    """
+    turns = [_agent_turn(item, offset_ms) for item in utterances if item.sent.strip() and _shows(item)]
     for said in caller:
         digits = said.digits
         turns.append(Turn(at_ms=said.at_ms + offset_ms, who="caller", text=said.text, digits=digits))
     return _join_keys(sorted(turns, key=lambda turn: turn.at_ms))
+
+
+def _shows(item: Utterance) -> bool:
+    return item.started_ms is not None or item.kind not in ("digits", "media")
 
 
 def _agent_turn(item: Utterance, offset_ms: int) -> Turn:

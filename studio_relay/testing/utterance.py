@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from studio_relay.testing.rates import MEDIA_MS
-
 Interruptible = Literal["none", "dtmf", "speech", "any"]
 
 
@@ -30,7 +28,7 @@ class Utterance:
     interruptible: Interruptible = "any"
     ready_ms: int = 0
     taken: int = 0  # characters of `sent` that have begun to be played
-    media_ms: int = MEDIA_MS
+    media_ms: int = 0
     frames: list[tuple[int, int]] = field(default_factory=list)
     heard_log: list[tuple[int, int]] = field(default_factory=list)  # when so many characters had been heard
 

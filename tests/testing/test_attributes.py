@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
@@ -124,3 +126,10 @@ def test_the_widget_has_neither_events_nor_keys_unless_it_says_so() -> None:
 )
 def test_a_server_that_is_asked_without_tls_is_dialled_without(asked: str, dialled: str) -> None:
     assert RelayAttributes(url="wss://127.0.0.1:8080/relay").answered_by(asked).url == dialled
+
+
+@pytest.mark.parametrize("interruptible", ["none", "dtmf", "speech", "any"])
+def test_input_over_speech_is_reported_as_far_as_it_interrupts(interruptible: Any) -> None:
+    assert RelayAttributes.full(interruptible=interruptible).report_input_during_agent_speech == interruptible
+    wider = RelayAttributes.full(interruptible=interruptible, report_input_during_agent_speech="any")
+    assert (wider.interruptible, wider.report_input_during_agent_speech) == (interruptible, "any")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from studio_relay import hookimpl
-from studio_relay.testing import AsgiTransport, Identity, Line, run_virtual
+from studio_relay.testing import AsgiTransport, Identity, Line, Streaming, run_virtual
 from studio_relay.testing.chaos import ChaosCall, run_chaos
 from studio_relay.testing.faults import Fault, FaultPlan, fault_plans
 from studio_relay.testing.playback import Leftovers
@@ -43,21 +43,50 @@ class Talker:
         return f"Key {dtmf.digit}."
 
 
-@pytest.mark.parametrize("seed", range(50))
-def test_whatever_happens_the_server_keeps_the_rules(seed: int) -> None:
-    assert play_chaos(Talker(), ChaosCall.from_seed(seed)).problems == []
+WORDS_ON_THE_WIRE = "the server loses count of words that were on the wire at a cut"
+LOST_COUNT = {"Talker": (0, 11, 25, 41), "FrontDesk": (0, 7, 25, 35, 37, 41)}
+"""Calls with streaming agents in which that shows."""
+
+
+def expect_lost_count(request: pytest.FixtureRequest, agent: str, seed: int) -> None:
+    """Mark the calls that fail until the server keeps count."""
+    if "streaming" in request.node.callspec.id and seed in LOST_COUNT[agent]:
+        request.applymarker(pytest.mark.xfail(reason=WORDS_ON_THE_WIRE, strict=True))
+
+
+@pytest.fixture(params=["instant", "streaming"])
+def pace(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
+    """An agent as it is, or one that streams as a model does."""
+    return Streaming if request.param == "streaming" else lambda agent: agent
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_the_front_desk_keeps_them_too(seed: int) -> None:
+def test_whatever_happens_the_server_keeps_the_rules(seed: int, pace: Callable[[Any], Any], request: Any) -> None:
+    expect_lost_count(request, "Talker", seed)
+    assert play_chaos(pace(Talker()), ChaosCall.from_seed(seed)).problems == []
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_the_front_desk_keeps_them_too(seed: int, pace: Callable[[Any], Any], request: Any) -> None:
+    expect_lost_count(request, "FrontDesk", seed)
     desk = pytest.importorskip("studio_relay_front_desk", reason="plugins/studio-relay-front-desk is not installed")
-    testimony = play_chaos(desk.FrontDesk(), ChaosCall.from_seed(seed))
+    testimony = play_chaos(pace(desk.FrontDesk()), ChaosCall.from_seed(seed))
     assert testimony.problems == []
     assert testimony.witness.ends
 
 
-def test_in_widget_mode_nearly_all_words_are_right() -> None:
-    counts = [play_chaos(Talker(), ChaosCall.from_seed(seed, mode="widget", faults=False)).words for seed in range(30)]
+def test_callers_barge_in_on_replies_that_are_still_being_sent() -> None:
+    cut_open = 0
+    for seed in range(50):
+        sessions = play_chaos(Streaming(Talker()), ChaosCall.from_seed(seed, faults=False)).report.sessions
+        spoken = [item for session in sessions if session.call for item in session.call.end.playback.utterances]
+        cut_open += sum(item.cut and not item.closed for item in spoken)
+    assert cut_open > 12
+
+
+def test_in_widget_mode_nearly_all_words_are_right(pace: Callable[[Any], Any]) -> None:
+    calls = [ChaosCall.from_seed(seed, mode="widget", faults=False) for seed in range(30)]
+    counts = [play_chaos(pace(Talker()), chaos).words for chaos in calls]
     right, all_of_them = (sum(column) for column in zip(*counts, strict=True))
     assert all_of_them > 500
     assert right >= 0.97 * all_of_them

@@ -384,3 +384,20 @@ def squeezed(heard: dict[int, str]) -> str:
 
 def reported(events: list[PlaybackEvent]) -> str:
     return "".join("".join(event.value for event in events if event.name == "tokensPlayed").split())
+
+
+def play_for(queue: Playback, source: str, *, loop: int = 1) -> int:
+    """How long the media was audible."""
+    queue.play(0, source, loop=loop, preemptible=False, interruptible="any")
+    on, off = queue.advance(100_000_000)
+    return off.at_ms - on.at_ms
+
+
+def test_media_takes_as_long_as_it_is_whatever_its_url() -> None:
+    short, long = "https://example.com/a.mp3", "https://media.example.com/" + "on-hold-" * 30 + ".mp3"
+    assert play_for(Playback(), short) == play_for(Playback(), long) == 3000
+    assert play_for(Playback(media_ms={long: 700}), long, loop=3) == 2100
+    drawn = [play_for(Playback(rates=DrawnRates(seed)), short) for seed in range(20)]
+    assert all(1000 <= ms <= 8000 for ms in drawn)
+    assert len(set(drawn)) > 15
+    assert play_for(Playback(rates=DrawnRates(3)), short) == drawn[3]

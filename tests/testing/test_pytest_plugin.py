@@ -12,8 +12,16 @@ from typing import Any
 import pytest
 
 from studio_relay import hookimpl
+from studio_relay.testing import RelayAttributes
 from studio_relay.testing.expect import UnexpectedConversation
-from studio_relay.testing.pytest_plugin import NetworkForbidden
+from studio_relay.testing.pytest_plugin import Caller, NetworkForbidden
+
+
+@pytest.fixture(params=["instant", "streaming"])
+def caller(caller: Caller, request: pytest.FixtureRequest) -> Caller:
+    """Every conversation is also had with agents that stream."""
+    caller.streaming = request.param == "streaming"
+    return caller
 
 
 class Desk:
@@ -45,7 +53,7 @@ def test_a_conversation(caller: Any) -> None:
     call = caller(Desk())
     call.expect.heard("how can I help")
     call.say("Good morning.").expect.heard("you said: good morning.").heard("that is all").nothing_more()
-    call.expect.first_word_within(2398).dead_air_within(3500).no_lessons()
+    call.expect.first_word_within(2412 if caller.streaming else 2398).dead_air_within(3500).no_lessons()
     call.say("Send keys").expect.digits_sent("12#")
     call.say("På svenska").expect.heard("hej").language(tts="sv-SE", transcription="en-US")
     call.say("A person").expect.handoff(reasonCode="person").ended().nothing_after_end()
@@ -176,3 +184,45 @@ def test_in_a_script_too(caller: Any, serve: Any, leftovers: Any, spoken: Any) -
     run = caller.run(serve(half_a_reply), script, leftovers=leftovers)
     assert run.ok
     assert [turn.text for turn in run.transcript if turn.who == "agent"] == ["One two", *(s.strip() for s in spoken)]
+
+
+class Discloser:
+    """Says what nobody may interrupt, then answers."""
+
+    @hookimpl
+    def on_setup(self) -> str:
+        return "This call is recorded, and what you say may be used to make our service better in every way."
+
+    @hookimpl
+    def on_prompt(self, prompt: Any) -> str:
+        return f"You said: {prompt.voice_prompt}"
+
+
+UNREPORTED = 'Twilio did not report {} while the agent was speaking: reportInputDuringAgentSpeech is "none"'
+
+
+def test_a_failure_that_comes_from_words_over_speech_says_so(caller: Any) -> None:
+    call = caller(Discloser(), interruptible="none").talk_over("Hello?", after_words=3)
+    with pytest.raises(UnexpectedConversation, match="the agent did not hear the caller") as failed:
+        call.expect.heard("you said: hello")
+    assert UNREPORTED.format("what the caller said") in str(failed.value)
+    call.say("Hello!").expect.heard("you said: hello")
+    with pytest.raises(UnexpectedConversation) as other:
+        call.expect.heard("good night")
+    assert "did not report" not in str(other.value)
+
+
+def test_a_key_over_speech_too(caller: Any) -> None:
+    call = caller(Discloser(), interruptible="none").talk_over(keys="1", after_words=3)
+    with pytest.raises(UnexpectedConversation) as failed:
+        call.expect.heard("key 1")
+    assert UNREPORTED.format("a key that the caller pressed") in str(failed.value)
+
+
+def test_a_script_says_so_too(caller: Any) -> None:
+    steps = "steps: [{talk_over: {after_words: 3, say: 'Hello?'}}, hear: 'you said: hello']"
+    run = caller.run(Discloser(), steps, attributes=RelayAttributes.full(interruptible="none"))
+    assert UNREPORTED.format("what the caller said") in run.checks[0].found
+    widget = RelayAttributes(mode="widget", interruptible="none")
+    run = caller.run(Discloser(), steps, attributes=widget)
+    assert "and Studio's widget cannot change that" in run.checks[0].found

@@ -150,3 +150,28 @@ async def test_the_same_over_a_real_socket(serve: Any) -> None:
         await serving
     assert [(check.expect, check.ok, check.found) for check in done.checks if not check.ok] == []
     assert done.clock == "real"
+
+
+def player(frame: dict[str, Any]) -> list[dict[str, Any]]:
+    """Plays music, speaks, and sends keys that nobody will hear."""
+    if frame["type"] != "setup":
+        return []
+    music = {"type": "play", "source": "https://media.example.com/hold.mp3"}
+    speech = {"type": "text", "token": "Here we go, and there is a lot to say about it.", "last": True}
+    return [music, speech, {"type": "sendDigits", "digits": "12#"}, {**music, "source": "https://example.com/b.mp3"}]
+
+
+def test_a_script_says_how_long_media_takes(serve: Any) -> None:
+    script = "media: {'https://media.example.com/hold.mp3': 12s}\nsteps: [hear: here we go, hang_up]"
+    done = run(serve(player), script, attributes=RelayAttributes.full())
+    music, speech, *_ = (turn for turn in done.transcript if turn.who == "agent")
+    assert music.text == "[https://media.example.com/hold.mp3]"
+    assert speech.at_ms - music.at_ms == 12_000
+
+
+def test_keys_and_media_that_were_never_played_are_no_turns(serve: Any) -> None:
+    done = run(serve(player), "steps: [{talk_over: {after_ms: 3500, say: Stop}}]", attributes=RelayAttributes.full())
+    shown = [(turn.who, turn.text, turn.digits) for turn in done.transcript]
+    assert ("caller", "Stop", None) in shown
+    assert "12#" not in [digits for _, _, digits in shown]
+    assert "[https://example.com/b.mp3]" not in [text for _, text, _ in shown]

@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,3 +136,15 @@ def test_a_reconnect_that_fails_is_a_drop() -> None:
     callback = end.advance(9000)[-1]
     assert isinstance(callback, Callback)
     assert (callback.status, callback.form["ErrorCode"]) == ("failed", "64105")
+
+
+@pytest.mark.parametrize(("setup_ms", "announced"), [(1333, True), (1390, True), (1391, False), (4000, False)])
+def test_a_late_setup_misses_the_beginning_of_the_greeting(setup_ms: int, announced: bool) -> None:
+    attributes = RelayAttributes.full(welcome_greeting="Hello. Who is there?")
+    end = TwilioEnd(attributes=attributes, identity=Identity.fresh(1), session_id="VX1")
+    end.open(setup_ms)
+    values = [output.frame.get("value") for output in end.advance(60_000) if isinstance(output, Send)]
+    assert values == [None, *["on"] * announced, "Hello. Who is there?", "off"]
+    assert (end.played[0].at_ms, end.played[0].value) == (setup_ms + 25, "on")
+    end.receive(60_000, '{"type":"text","token":"Hello.","last":true}')
+    assert [o.frame["value"] for o in end.advance(90_000) if isinstance(o, Send)] == ["on", "Hello.", "off"]

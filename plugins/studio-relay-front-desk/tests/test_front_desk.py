@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from studio_relay import create_app
-from studio_relay.settings import load_settings
 from studio_relay.studio.flow import load_flow
 from studio_relay.testing import (
     AsgiTransport,
@@ -16,12 +14,14 @@ from studio_relay.testing import (
     RelayAttributes,
     Run,
     SimulatedCall,
+    Streaming,
     load_script,
     parse_script,
     run_call,
     run_flow,
     run_virtual,
 )
+from studio_relay.testing.pytest_plugin import make_app
 from studio_relay.testing.relay import Line
 
 URL = "wss://relay.example.com/relay"
@@ -38,12 +38,23 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+class Desk:
+    """The agent that is called."""
+
+    agent: Any = "front-desk"
+
+
+@pytest.fixture(autouse=True, params=["instant", "streaming"])
+def pace(clean_environment: None, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Every call is also made to a front desk that streams as a model does."""
+    if request.param == "streaming":
+        monkeypatch.setattr(Desk, "agent", Streaming("front-desk"))
+
+
 def line() -> Line:
     """A line to a server of this process, signed as Twilio signs."""
-    settings = load_settings(
-        env_file=None, agent="front-desk", auth_token=TOKEN, public_url="https://relay.example.com"
-    )
-    return Line(transport=AsgiTransport(create_app(settings)), auth_token=TOKEN, seed=1)
+    app = make_app(Desk.agent, auth_token=TOKEN, public_url="https://relay.example.com")
+    return Line(transport=AsgiTransport(app), auth_token=TOKEN, seed=1)
 
 
 def call(steps: str, *, mode: str = "full", **changes: Any) -> Run:
@@ -85,6 +96,7 @@ def test_greets_answers_and_says_goodbye(mode: str) -> None:
     )
 
 
+@pytest.mark.parametrize("pace", ["instant"], indirect=True)
 def test_speech_begins_with_the_first_word() -> None:
     run = call("steps: [{hear: how can I help}, hang_up]")
     session = run.sessions[0].call

@@ -143,7 +143,7 @@ class _Call:
             return await self._walk(self._line, narrator, speed=self._speed or 1.0)
         with quiet_about_lost_sessions():
             async with own_server(**self._calling.server()) as server:
-                run = await self._walk(Line(transport=server), narrator)
+                run = await self._walk(Line(transport=server, seed=1), narrator)
         for failure in server.transport.failures:
             raise failure
         return run
