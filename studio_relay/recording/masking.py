@@ -31,7 +31,10 @@ _PLAIN = re.compile(r"(?!.*\d{4})[A-Za-z][A-Za-z0-9_-]{0,31}|\d{1,6}|\d{4}-\d\d-
 
 _TELLTALE = re.compile(r"setup|callerName|customParameters|handoffData|HandoffData|[\"'](?:from|to)[\"']")
 _ECHO = re.compile(r"(?P<said>.*?code: \d{5}, )(?P<echo>.*)", re.DOTALL)
-_SHOWN_HEADERS = frozenset({"user-agent", "sec-websocket-version", "x-forwarded-proto"})
+SPEED_HEADER = "x-studio-relay-speed"
+"""How much faster than real time a simulated call is made; recordings need it to tell how long things took."""
+
+_SHOWN_HEADERS = frozenset({"user-agent", "sec-websocket-version", "x-forwarded-proto", SPEED_HEADER})
 
 
 class Masker:

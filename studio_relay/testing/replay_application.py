@@ -2,6 +2,15 @@
 
 What the caller and the network did is taken from the file, each anchored to the `in` line before it; what Twilio
 produced is compared. Nothing is sent anywhere.
+
+Not all that the caller did is in a file. Without partial prompts the recogniser's ideas are not, so:
+
+* the words of a final prompt are given to the recogniser where the voice ends, since the prompt follows from that
+  (it may also come before the `clientSpeaking off`, or, without speaker events, from nowhere);
+* an `interrupt` that no line of the file explains was caused by such an idea, and is caused where it was recorded.
+
+A host may know less of a close than its code and reason (granian knows no reason): what it does not know is not
+compared. The times of a call that was made with `--speed` are stretched to those of the call.
 """
 
 from __future__ import annotations
@@ -28,6 +37,9 @@ MAX_WORDS_OFF = 2
 
 BARGE_IN_WITHIN_MS = 50
 
+PROMPT_WITHIN_MS = 250
+"""A final prompt belongs to the end of a voice so long before it."""
+
 _JUDGED_FIELDS = [
     "AccountSid",
     "ApiVersion",
@@ -47,7 +59,7 @@ _JUDGED_FIELDS = [
 
 def replay_as_application(path: str | Path) -> ReplayReport:
     """Hold a recording against the simulated Twilio. Raises RecordingError for a file that cannot be replayed."""
-    recording = read_recording(Path(path))
+    recording = read_recording(Path(path)).in_call_time()
     check_order(recording)
     compared = {"frames": 0, "closes": 0, "callbacks": 0}
     timings: list[Timing] = []
@@ -99,6 +111,7 @@ class _SessionReplay:
         self._out: deque[Output] = deque()
         self._anchor = (answered, answered)
         self._fragment: str | None = None
+        self._recognised: FrameLine | None = None
         self._ended = False
         if self._voice is not None:
             self._moment(self._voice.number, "twiml", answered, answered)
@@ -160,18 +173,47 @@ class _SessionReplay:
                 if value == "on":
                     end.voice_starts(at, cuts=self._cuts(line))
                 else:
+                    self._recognise_before(line, at)
                     end.voice_stops(at)
             case {"type": "prompt", "voicePrompt": text, "last": False}:
                 self._until(at)
                 end.transcript(at, str(text), cuts=self._cuts(line))
-            case {"type": "prompt", "voicePrompt": text} if end.caller_speaking or not self._attributes.speaker_events:
+            case {"type": "prompt", "voicePrompt": text} if self._settles(line):
                 self._until(at)
                 if not self._attributes.partial_prompts:
                     end.transcript(at, str(text), cuts=self._cuts(line))
                 end.final(at)
+            case _ if self._is_cut(line, frame):
+                self._until(at)
+                if not end.playback.interruptible_by("speech"):
+                    return  # it was cut already, by what the file shows
+                end.voice_cuts(at)
             case _:
                 return
         self._until(at)
+
+    def _recognise_before(self, line: FrameLine, at: int) -> None:
+        """Where no partials told: the words of the prompt that follows from this end of the voice."""
+        if self._attributes.partial_prompts:
+            return
+        following = (other for other in self._lines if isinstance(other, FrameLine) and other.number > line.number)
+        for other in following:
+            if other.ms - line.ms > PROMPT_WITHIN_MS or (other.frame or {}).get("value") == "on":
+                return
+            if (other.frame or {}).get("type") == "prompt":
+                self._recognised = other
+                self._end.transcript(at, str((other.frame or {})["voicePrompt"]), cuts=False)
+                return
+
+    def _settles(self, line: FrameLine) -> bool:
+        """Whether the recogniser settled on this final prompt by itself: it does not come from a voice that ended."""
+        if self._attributes.partial_prompts or self._end.caller_speaking:
+            return self._end.caller_speaking or not self._attributes.speaker_events
+        return line is not self._recognised
+
+    def _is_cut(self, line: FrameLine, frame: Mapping[str, Any]) -> bool:
+        """Whether a barge-in shows here first: by its `interrupt`, or by the fragment before that."""
+        return frame.get("type") == "interrupt" or (frame.get("name") == "tokensPlayed" and self._cuts(line))
 
     def _failed(self) -> bool:
         """Whether Twilio took the close for a loss: then it was not the caller's doing."""
@@ -199,7 +241,8 @@ class _SessionReplay:
         close = self._next(line.number, "close")
         if not isinstance(close, Close):
             raise self._parted(line.number, "order", "$", "close", _name_of(close))
-        if (close.code, close.reason) != (line.code, line.reason):
+        found = (close.code if line.code is not None else None, close.reason if line.reason else "")
+        if found != (line.code, line.reason):
             raise self._parted(line.number, "close", "$", [line.code, line.reason], [close.code, close.reason])
         self.compared["closes"] += 1
         self._anchor = (line.ms, close.at_ms)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from studio_relay.recording.masking import SPEED_HEADER
 from studio_relay.studio.outside import RelayOutcome
 from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
 from studio_relay.testing.clock import Clock
@@ -210,8 +211,12 @@ class SimulatedCall:
 
     # The inside
 
+    def _upgrade_headers(self) -> dict[str, str]:
+        speed = {} if self.clock.speed == 1.0 else {SPEED_HEADER: f"{self.clock.speed:g}"}
+        return sign_upgrade(self.url, self._auth_token, sign_as=self._sign_as) | speed | self._headers
+
     async def _connect(self) -> None:
-        headers = sign_upgrade(self.url, self._auth_token, sign_as=self._sign_as) | self._headers
+        headers = self._upgrade_headers()
         try:
             self._socket = await self.transport.connect(self.url, headers)
         except (UpgradeRefused, Unreachable) as error:
@@ -224,7 +229,7 @@ class SimulatedCall:
         self._spawn(self._read(self._socket))
 
     async def _reconnect(self) -> None:
-        headers = sign_upgrade(self.url, self._auth_token, sign_as=self._sign_as) | self._headers
+        headers = self._upgrade_headers()
         try:
             self._socket = await self.transport.connect(self.url, headers)
         except (UpgradeRefused, Unreachable) as error:

@@ -242,3 +242,21 @@ def test_a_server_that_closes_or_says_too_much_ends_it_too(serve: Any, tmp_path:
         assert report.difference is not None
         assert report.difference.kind == kind
         assert seconds < 20
+
+
+def test_a_host_that_knows_no_reason_of_a_close_makes_no_difference(serve: Any, tmp_path: Path) -> None:
+    path = record(serve(desk), tmp_path)
+    rewrite(path, '"reason": "Closing websocket session"', '"reason": ""')
+    assert str(replay_as_application(path).difference) == "None"
+    rewrite(path, '"reason": ""', '"reason": "Another reason"')
+    assert replay_as_application(path).difference is not None
+
+
+def test_a_call_made_faster_than_real_time_says_so_and_replays(serve: Any, tmp_path: Path) -> None:
+    path = record(serve(desk), tmp_path)
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    quick = [{**line, "ms": line["ms"] / 8} for line in lines]
+    path.write_text("\n".join(json.dumps(line) for line in quick), encoding="utf-8")
+    assert replay_as_application(path).difference is not None
+    rewrite(path, '"headers": {}', '"headers": {"x-studio-relay-speed": "8"}')
+    assert str(replay_as_application(path).difference) == "None"
