@@ -37,6 +37,9 @@ MAX_WORDS_OFF = 2
 
 BARGE_IN_WITHIN_MS = 50
 
+CLOSES_WITHIN_MS = 1000
+"""Twilio closes so soon over bad texts."""
+
 PROMPT_WITHIN_MS = 250
 """A final prompt belongs to the end of a voice so long before it."""
 
@@ -66,7 +69,7 @@ def replay_as_application(path: str | Path) -> ReplayReport:
     difference: Difference | None = None
     for session in recording.sessions:
         replay = _SessionReplay(recording, session)
-        difference = replay.run()
+        difference = replay.run() or _closed_too_early(recording, session)
         timings += measure(replay.moments)
         for name, count in replay.compared.items():
             compared[name] += count
@@ -79,6 +82,25 @@ def replay_as_application(path: str | Path) -> ReplayReport:
         difference=difference,
         timings=timings,
         masked=bool(recording.masked),
+    )
+
+
+def _closed_too_early(recording: Recording, session: int) -> Difference | None:
+    """Whether Twilio's close over bad texts would have come without the last of them too.
+
+    They are sent in one burst, and what is on its way when a limit is reached is answered all the same: the frames
+    and times of a replay look alike, whichever of the last texts was the one too many.
+    """
+    lines = _lines_of(recording, session)
+    closed = next((line for line in lines if isinstance(line, CloseLine) and line.code == 1007), None)
+    bad = [line for line in lines if isinstance(line, FrameLine) and line.dir == "out" and line.frame is None]
+    if closed is None or not bad:
+        return None
+    found = _SessionReplay(recording, session).closes_without(bad[-1])
+    if found is None:
+        return None
+    return Difference(
+        line=bad[-1].number, session=session, kind="close", expected="still open before this text", found=found
     )
 
 
@@ -125,6 +147,15 @@ class _SessionReplay:
         except _Parted as parted:
             return parted.difference
         return None
+
+    def closes_without(self, last: FrameLine) -> list[Any] | None:
+        """How the session is closed by what came before `last`, had that never been sent; None if it stays open."""
+        for line in self._lines:
+            if line.number >= last.number:
+                break
+            self._play(line)
+        self._until(self._at(last.ms) + CLOSES_WITHIN_MS)
+        return next(([close.code, close.reason] for close in self._out if isinstance(close, Close)), None)
 
     def _find_setup(self) -> FrameLine:
         frames = (line for line in self._lines if isinstance(line, FrameLine) and line.dir == "in")

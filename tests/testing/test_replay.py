@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from studio_relay.errors import RecordingError
-from studio_relay.testing import AsgiTransport, Line, RelayAttributes, parse_script, run_call, run_virtual
+from studio_relay.testing import AsgiTransport, Line, RelayAttributes, parse_script, run_call, run_virtual, session
 from studio_relay.testing.replay import ReplayReport
 from studio_relay.testing.replay_application import replay_as_application
 from studio_relay.testing.replay_twilio import replay_as_twilio
@@ -260,3 +260,15 @@ def test_a_call_made_faster_than_real_time_says_so_and_replays(serve: Any, tmp_p
     assert replay_as_application(path).difference is not None
     rewrite(path, '"headers": {}', '"headers": {"x-studio-relay-speed": "8"}')
     assert str(replay_as_application(path).difference) == "None"
+
+
+@pytest.mark.parametrize("limit", [8, 9, 11, 12])
+def test_a_simulator_that_closes_after_more_or_fewer_bad_texts_is_noticed(
+    serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    burst = [f"bad #{number}" for number in range(10)]
+    path = record(serve(lambda frame: burst if frame["type"] == "setup" else []), tmp_path)
+    assert '"code": 1007' in path.read_text(encoding="utf-8")
+    assert str(replay_as_application(path).difference) == "None"
+    monkeypatch.setattr(session, "MALFORMED_LIMIT", limit)
+    assert replay_as_application(path).difference is not None
