@@ -37,6 +37,9 @@ MAX_WORDS_OFF = 2
 
 BARGE_IN_WITHIN_MS = 50
 
+SLIP_MS = 50
+"""A line may be noted so late, by the recorder's clock."""
+
 CLOSES_WITHIN_MS = 1000
 """Twilio closes so soon over bad texts."""
 
@@ -134,6 +137,7 @@ class _SessionReplay:
         self._anchor = (answered, answered)
         self._fragment: str | None = None
         self._recognised: FrameLine | None = None
+        self._slip_ms = SLIP_MS * recording.speed
         self._ended = False
         if self._voice is not None:
             self._moment(self._voice.number, "twiml", answered, answered)
@@ -181,6 +185,18 @@ class _SessionReplay:
     def _until(self, now: int) -> None:
         self._out += self._end.advance(now)
 
+    def _until_acting(self, at: int) -> int:
+        """Let time go on to where the caller acts next; earlier, where a sound of the agent came a little too soon.
+
+        All that was heard before this act was compared already. A recorder and a machine that are busy note it late.
+        """
+        while (due := self._end.next_at()) is not None and due < at:
+            if due == self._end.playback.next_at() and at - due <= self._slip_ms:
+                return max(due - 1, self._anchor[1])
+            self._until(due)
+        self._until(at)
+        return at
+
     def _server_sends(self, line: FrameLine) -> None:
         at = self._at(line.ms)
         self._until(at)
@@ -197,25 +213,25 @@ class _SessionReplay:
             case {"type": "setup"}:
                 end.open(at)
             case {"type": "dtmf", "digit": digit}:
-                self._until(at)
+                at = self._until_acting(at)
                 end.press(at, str(digit))
             case {"type": "info", "name": "clientSpeaking", "value": value}:
-                self._until(at)
+                at = self._until_acting(at)
                 if value == "on":
                     end.voice_starts(at, cuts=self._cuts(line))
                 else:
                     self._recognise_before(line, at)
                     end.voice_stops(at)
             case {"type": "prompt", "voicePrompt": text, "last": False}:
-                self._until(at)
+                at = self._until_acting(at)
                 end.transcript(at, str(text), cuts=self._cuts(line))
             case {"type": "prompt", "voicePrompt": text} if self._settles(line):
-                self._until(at)
+                at = self._until_acting(at)
                 if not self._attributes.partial_prompts:
                     end.transcript(at, str(text), cuts=self._cuts(line))
                 end.final(at)
             case _ if self._is_cut(line, frame):
-                self._until(at)
+                at = self._until_acting(at)
                 if not end.playback.interruptible_by("speech"):
                     return  # it was cut already, by what the file shows
                 end.voice_cuts(at)
