@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -61,7 +61,7 @@ VOICE_URL = f"{PUBLIC_URL}/voice"
 class Teller:
     """Tells stories, repeats keys, hands over."""
 
-    relay = {"welcome_greeting": "Hello. What shall it be?"}
+    relay: ClassVar = {"welcome_greeting": "Hello. What shall it be?"}
     pace = 0.0
 
     @hookimpl
