@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from studio_relay.studio.flow import Flow
     from studio_relay.studio.walk import Step, Walk
 
+UNREPORTED = ("was not reported", "the server is not told")
+"""Words of the simulator's lessons about input that Twilio keeps to itself."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -48,6 +51,12 @@ class Run:
     warnings: Sequence[Any] = ()
     timings: Timings
     chaos: Mapping[str, Any] | None = None
+
+    def explain(self) -> str:
+        """What was heard, what was expected in vain and where, and how the call ended, for `assert run.ok, ...`."""
+        from studio_relay.testing.explanation import explain
+
+        return explain(self)
 
     def to_json(self, *, context: bool = True) -> dict[str, Any]:
         """The run as design section 7 lays it down; `context` can be left out."""
@@ -184,6 +193,8 @@ def _report(
         variables=walked.variables if walked else {},
     )
     checks = [*caller.checks, *(judge(expectation, evidence) for expectation in script.expect)]
+    if (hint := _unreported_input(relay.sessions)) is not None:
+        checks = [check if check.ok else replace(check, hint=hint) for check in checks]
     warnings: list[Any] = [warning.to_json() for warning in walked.warnings] if walked else []
     for session in relay.sessions:
         warnings += [{"widget": session.widget, "message": lesson} for lesson in session.lessons]
@@ -203,6 +214,12 @@ def _report(
         warnings=warnings,
         timings=_timings(relay.sessions, clock),
     )
+
+
+def _unreported_input(sessions: Sequence[Session]) -> str | None:
+    """What the caller did that the server was never told of: then nothing that was expected of it can come."""
+    lessons = (lesson for session in sessions for lesson in session.lessons)
+    return next((lesson for lesson in lessons if any(words in lesson for words in UNREPORTED)), None)
 
 
 def _last_handoff(sessions: Sequence[Session]) -> Any:
