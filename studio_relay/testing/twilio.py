@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from studio_relay.recording.masking import SPEED_HEADER
@@ -204,6 +204,23 @@ class SimulatedCall:
             await asyncio.wait(set(self._tasks))
         if self._socket is not None:
             await self._socket.abort()
+
+    def following(self) -> SimulatedCall:
+        """The next session of this call, not dialled yet: as TwiML without a greeting begins it after a drop."""
+        return SimulatedCall(
+            self.transport,
+            self.url,
+            attributes=replace(self.attributes, welcome_greeting=""),
+            identity=replace(self.identity, call_status="IN_PROGRESS"),
+            session_id=make_sid("VX", self.end.session_id),
+            auth_token=self._auth_token,
+            sign_as=self._sign_as,
+            headers=self._headers,
+            rates=self.end.rates,
+            media_ms=self.end.media_ms,
+            clock=self.clock,
+            on_event=self._on_event,
+        )
 
     def transcript(self) -> list[Turn]:
         """What was said and heard, in order."""

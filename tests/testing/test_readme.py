@@ -26,7 +26,7 @@ EXAMPLES = examples()
 
 
 def test_there_are_examples() -> None:
-    assert {"test_it_answers", "test_a_script"} <= set(EXAMPLES)
+    assert {"test_it_answers", "test_a_script", "test_it_remembers_after_a_drop"} <= set(EXAMPLES)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
