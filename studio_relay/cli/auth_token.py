@@ -1,4 +1,4 @@
-"""The token that simulated calls are signed with; read from the environment, never printed."""
+"""The account that simulated calls belong to, and the token they are signed with, which is never printed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ DEFAULT_TOKEN = "TWILIO_AUTH_TOKEN"
 
 def auth_token(name: str | None) -> str | None:
     """The token of the environment, else of `.env`; one that is asked for by name must be there."""
+    wanted = name or DEFAULT_TOKEN
+    token = _variable(wanted)
+    if name and not token:
+        raise click.UsageError(f"--auth-token-env: {name} is not set, in the environment or in .env")
+    return token
+
+
+def account_sid() -> str | None:
+    """The account of the environment, else of `.env`."""
+    return _variable("TWILIO_ACCOUNT_SID")
+
+
+def _variable(name: str) -> str | None:
     import os
 
     from dotenv import dotenv_values
 
-    wanted = name or DEFAULT_TOKEN
-    token = os.environ.get(wanted) or dotenv_values(".env").get(wanted)
-    if name and not token:
-        raise click.UsageError(f"--auth-token-env: {name} is not set, in the environment or in .env")
-    return token or None
+    return os.environ.get(name) or dotenv_values(".env").get(name) or None

@@ -34,6 +34,8 @@ def outcome_lines(run: Run, *, width: int) -> Iterator[str]:
         yield from _field("failed", f"line {check.line}, {check.expect}", width)
         yield from _field("", f"expected {_short(check.expected)}", width)
         yield from _field("", f"found    {_short(check.found)}", width)
+        if check.hint:
+            yield from _field("", f"note     {check.hint}", width)
     if run.checks:
         yield from _field("result", f"{len(run.checks) - len(failed)} of {len(run.checks)} expectations met", width)
 

@@ -68,6 +68,7 @@ def command(
 def _against(line: Line, url: str, recording: Path, **options: Any) -> ReplayReport:
     import asyncio
 
+    from studio_relay.cli.auth_token import account_sid
     from studio_relay.cli.refusal import refused
     from studio_relay.testing.replay_twilio import replay_as_twilio
     from studio_relay.testing.transport import Unreachable, UpgradeRefused
@@ -79,6 +80,7 @@ def _against(line: Line, url: str, recording: Path, **options: Any) -> ReplayRep
         auth_token=line.auth_token,
         sign_as=line.sign_as,
         headers=line.headers,
+        account_sid=account_sid(),
         **options,
     )
     try:

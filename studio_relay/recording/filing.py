@@ -207,6 +207,7 @@ class SessionLines:
     def _begin(self, setup: Setup) -> None:
         call = self._desk.call_of(setup, self._zero)
         self._call, self._number = call, call.sessions
+        call.masker.learn(setup.raw)  # before the lines that came before it
         early, self._early = list(self._early), deque()
         for at, made in early:
             self._line(at, made)

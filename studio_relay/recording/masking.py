@@ -1,7 +1,8 @@
 """What of a call is replaced before it reaches a file: ids, numbers, names, hosts, parameter values, keys, digits.
 
 Nothing here reads or writes; one `Masker` serves one call, so that the same value always gets the same stand-in.
-Words stay: what was said is what a recording is for. Fields that are not known fall on the hidden side.
+Words stay: what was said is what a recording is for. Fields that are not known fall on the hidden side: in frames of
+unknown types, in unknown fields, and in text that is no frame, what `setup` told of the caller is looked for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
+
+from studio_relay.recording.known_values import KnownValues
 
 Json = Any
 """A value as `json` gives it."""
@@ -31,7 +34,13 @@ _PLAIN = re.compile(r"(?!.*\d{4})[A-Za-z][A-Za-z0-9_-]{0,31}|\d{1,6}|\d{4}-\d\d-
 
 _TELLTALE = re.compile(r"setup|callerName|customParameters|handoffData|HandoffData|[\"'](?:from|to)[\"']")
 _ECHO = re.compile(r"(?P<said>.*?code: \d{5}, )(?P<echo>.*)", re.DOTALL)
-_SHOWN_HEADERS = frozenset({"user-agent", "sec-websocket-version", "x-forwarded-proto"})
+SPEED_HEADER = "x-studio-relay-speed"
+"""How much faster than real time a simulated call is made; recordings need it to tell how long things took."""
+
+_INFO_NAMES = frozenset({"agentSpeaking", "clientSpeaking", "tokensPlayed", "roundTripDelayMs", "configUpdated"})
+_HARMLESS_FIELDS = ("lang", "last", "interruptible", "preemptible", "loop", "ttsLanguage", "transcriptionLanguage")
+
+_SHOWN_HEADERS = frozenset({"user-agent", "sec-websocket-version", "x-forwarded-proto", SPEED_HEADER})
 
 
 class Masker:
@@ -42,6 +51,8 @@ class Masker:
         self._known: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
         self._tones: set[str] = set()
+        self._of_setup = KnownValues()
+        self._learning = False
 
     # Public: one method for each kind of thing in a recording.
 
@@ -49,10 +60,26 @@ class Masker:
         """A frame of either direction. The token of a `text` frame is left to `tokens`, which sees its neighbours."""
         if self.full:
             return dict(frame)
+        if frame.get("type") == "setup":
+            return self.learn(frame)
         kind = frame.get("type")
-        rules = self._frame_rules().get(kind if isinstance(kind, str) else "", {"type": self._plain})
-        default = self.value if kind == "setup" else self.any
-        return {self.speech(name): rules.get(name, default)(value) for name, value in frame.items()}
+        known = isinstance(kind, str) and (kind not in ("info", "debug") or frame.get("name") in _INFO_NAMES)
+        rules = self._frame_rules().get(str(kind)) if known else None
+        if rules is None:
+            rules = {"type": self._unknown_type}
+        return {
+            name if name in rules else self._unknown_text(name): rules.get(name, self._unknown)(value)
+            for name, value in frame.items()
+        }
+
+    def learn(self, setup: Mapping[str, Json]) -> dict[str, Json]:
+        """A `setup`, masked; what it tells is known from now on."""
+        rules = self._frame_rules()["setup"]
+        self._learning = not self.full
+        try:
+            return {self.speech(name): rules.get(name, self.value)(value) for name, value in setup.items()}
+        finally:
+            self._learning = False
 
     def tokens(self, tokens: Sequence[str]) -> list[str]:
         """Consecutive text tokens, masked as the one text that they are: digits come in pieces."""
@@ -74,7 +101,7 @@ class Masker:
             return _compact(whole)
         if _TELLTALE.search(text):
             return re.sub(r"\d", "0", re.sub(r"[^\W\d_]", "x", text))
-        return self.text(text)
+        return self._unknown_text(text)
 
     def form(self, form: Mapping[str, str]) -> dict[str, str]:
         """The fields of a webhook. `CallToken` is a credential and is never kept."""
@@ -138,6 +165,8 @@ class Masker:
         if self.full or value is None or isinstance(value, bool) or value == "":
             return value
         if isinstance(value, int | float):
+            if self._learning:
+                self._of_setup.learn(str(value), "0")
             return 0
         if not isinstance(value, str):
             return self._within(value, self.value)
@@ -151,7 +180,7 @@ class Masker:
     # Rules by place.
 
     def _frame_rules(self) -> Mapping[str, Mapping[str, Callable[[Json], Json]]]:
-        kept = {"type": self._plain}
+        kept = {"type": self._plain, **dict.fromkeys(_HARMLESS_FIELDS, self.any)}
         ids = ("sessionId", "callSid", "parentCallSid", "accountSid", "applicationSid", "conversationId")
         telnyx_ids = ("callControlId", "callSessionId", "callLegId")
         states = ("direction", "callType", "callStatus")
@@ -238,7 +267,7 @@ class Masker:
         return value if isinstance(value, str) and _PLAIN.fullmatch(value) else self.value(value)
 
     def _spoken(self, value: Json) -> Json:
-        return self.speech(value) if isinstance(value, str) else self.any(value)
+        return self.speech(value) if isinstance(value, str) else self._unknown(value)
 
     def _duration(self, value: Json) -> Json:
         """Milliseconds; some senders write them as text, or with decimals."""
@@ -285,7 +314,34 @@ class Masker:
         if (kind, value) not in self._known:
             self._counts[kind] = self._counts.get(kind, 0) + 1
             self._known[kind, value] = _written(kind, self._counts[kind])
+        if self._learning:
+            self._of_setup.learn(value, self._known[kind, value])
         return self._known[kind, value]
+
+    # What the protocol does not know.
+
+    def _unknown(self, value: Json) -> Json:
+        """As `any`, and without what `setup` told."""
+        if isinstance(value, Mapping):
+            return {self._unknown_text(str(name)): self._unknown(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._unknown(item) for item in value]
+        if isinstance(value, str):
+            return self._unknown_text(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value in self._of_setup:
+            return 0
+        return self.any(value)
+
+    def _unknown_text(self, text: str) -> str:
+        if self.full:
+            return text
+        if self._of_setup.is_full:  # more than can be looked for: then no word of it is shown
+            return str(self.value(text))
+        return self._of_setup.replaced(self.text(text))
+
+    def _unknown_type(self, kind: Json) -> Json:
+        plain = self._plain(kind)
+        return self._of_setup.replaced(plain) if isinstance(plain, str) else plain
 
 
 _NUMBER_FIELDS = frozenset({"From", "To", "Caller", "Called", "ForwardedFrom", "CalledVia"})

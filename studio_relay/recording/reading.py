@@ -17,13 +17,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from studio_relay.errors import RecordingError
 from studio_relay.recording.filing import FORMAT
+from studio_relay.recording.masking import SPEED_HEADER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,19 @@ class Recording:
     def sessions(self) -> tuple[int, ...]:
         """The numbers of the sessions, in the order of their first line."""
         return tuple(dict.fromkeys(line.session for line in self.lines if isinstance(line, _OF_SESSION)))
+
+    @property
+    def speed(self) -> float:
+        """How much faster than a call the recorder's clock ran: a simulated call says so when it dials."""
+        handshakes = (line for line in self.lines if isinstance(line, HandshakeLine))
+        said = next((line.headers[SPEED_HEADER] for line in handshakes if SPEED_HEADER in line.headers), "1")
+        return float(said) if re.fullmatch(r"\d{1,3}(\.\d{1,6})?", str(said)) and float(said) else 1.0
+
+    def in_call_time(self) -> Recording:
+        """The recording with its times as long as they were for the caller."""
+        speed = self.speed
+        lines = tuple(replace(line, ms=round(line.ms * speed)) for line in self.lines)
+        return self if speed == 1.0 else replace(self, lines=lines)
 
     def of_session(self, session: int) -> tuple[HandshakeLine | FrameLine | CloseLine, ...]:
         """The lines of one socket."""

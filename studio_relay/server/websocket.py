@@ -33,12 +33,12 @@ class Socket:
     `serve` is run outside of Quart's request, whose context and headers a call of an hour need not hold.
     """
 
-    __slots__ = ("_close_code", "_receive", "_send", "closed", "serve")
+    __slots__ = ("_noted_close", "_receive", "_send", "closed", "serve")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._close_code: Callable[[], int | None] = lambda: None
+        self._noted_close: Callable[[], Closed | None] = lambda: None
         self.closed: Closed | None = None
         self.serve: Callable[[], Awaitable[None]] | None = None
 
@@ -46,7 +46,7 @@ class Socket:
         """Take the connection."""
         await self._receive()  # websocket.connect
         await self._send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        self._close_code = _watch_close_code(self._send)
+        self._noted_close = _watch_close(self._send)
 
     async def receive(self) -> str | bytes | Closed:
         """The next frame, or Closed once there will be none."""
@@ -56,7 +56,7 @@ class Socket:
                 data = event.get("bytes")
                 text: str | bytes = data if data is not None else event.get("text") or ""
                 return text
-            self.closed = Closed(self._close_code() or event.get("code"), event.get("reason") or "")
+            self.closed = self._noted_close() or Closed(event.get("code"), event.get("reason") or "")
         return self.closed
 
     def send(self, text: str) -> Awaitable[None]:
@@ -99,8 +99,8 @@ async def _refuse(send: Send, status: int, body: bytes, scope: Any) -> None:
     await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
 
 
-def _watch_close_code(send: Send) -> Callable[[], int | None]:
-    """hypercorn reports every close by the peer as 1006; note the code where its parser passes it by.
+def _watch_close(send: Send) -> Callable[[], Closed | None]:
+    """hypercorn reports every close by the peer as 1006, without a reason; note both where its parser passes by.
 
     Does nothing on other hosts, or if hypercorn's insides have changed.
     """
@@ -108,11 +108,12 @@ def _watch_close_code(send: Send) -> Callable[[], int | None]:
     process = getattr(frames, "_process_close", None)
     if frames is None or process is None:
         return lambda: None
-    noted: list[int] = []
+    noted: list[Closed] = []
 
     def noting(frame: Any) -> Any:
         processed = process(frame)
-        noted.append(int(processed.payload[0]))
+        code, reason = processed.payload
+        noted.append(Closed(int(code), reason or ""))
         return processed
 
     frames._process_close = noting  # asked for close frames alone: events() would cost every frame

@@ -32,18 +32,23 @@ from studio_relay.testing.twilio import KEY_MS, LiveEvent, OnEvent, SimulatedCal
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing the script asked for, and whether it came true."""
+    """One thing the script asked for, and whether it came true.
+
+    `at_ms` is when it failed, None at the call's end; `hint` is what the line did that may be the reason.
+    """
 
     line: int
     expect: str
     ok: bool
     expected: Any = None
     found: Any = None
+    at_ms: int | None = None
+    hint: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The entry of a run's `expectations`."""
         entry = {"line": self.line, "expect": self.expect, "ok": self.ok}
-        optional = {"expected": self.expected, "found": self.found}
+        optional = {"expected": self.expected, "found": self.found, "hint": self.hint}
         return entry | {name: value for name, value in optional.items() if value is not None}
 
 
@@ -99,13 +104,21 @@ class ScriptedCaller:
             self._step_since_ms = self.clock.now_ms()
         return self._step_since_ms
 
-    def _check(self, step: Hear, *, ok: bool, found: str | None = None) -> None:
-        if ok:
-            self._heard_ms = self.clock.now_ms()
-        elif self._call is not None and (reason := self._call.end.why_unheard(self._heard_ms)):
-            found = f"{found}. The agent did not hear the caller: {reason}"
+    def _check(self, step: Hear, *, ok: bool, found: str | None = None, at_ms: int | None = None) -> None:
+        hint = self._call.end.why_unheard(self._heard_ms) if self._call is not None and not ok else None
+        self._heard_ms = self.clock.now_ms() if ok else self._heard_ms
         expected = None if ok else str(step.text)
-        self.checks.append(Check(line=step.line, expect=f"hear: {step.text}", ok=ok, expected=expected, found=found))
+        self.checks.append(
+            Check(
+                line=step.line,
+                expect=f"hear: {step.text}",
+                ok=ok,
+                expected=expected,
+                found=found,
+                at_ms=at_ms,
+                hint=hint or None,
+            )
+        )
 
     def _matched(self, step: Hear) -> bool:
         """Whether what was heard since the last match, or the caller's last words, holds the text; then go on."""
@@ -116,7 +129,7 @@ class ScriptedCaller:
         return True
 
     def _gives_up(self, step: Hear) -> None:
-        self._check(step, ok=False, found=self.heard.rest() or "nothing")
+        self._check(step, ok=False, found=self.heard.rest() or "nothing", at_ms=self.clock.now_ms())
         self._done()
         self.hung_up = True
 

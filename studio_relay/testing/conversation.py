@@ -45,7 +45,9 @@ class VirtualTime:
 
 
 class Conversation:
-    """One session of a simulated call, driven from a test. Actions return the conversation, to go on with.
+    """A simulated call, driven from a test. Actions return the conversation, to go on with.
+
+    It is in one session at a time; `reconnect` begins the next.
 
     `expect` asks for what should happen; `call` is the simulated call underneath.
     """
@@ -57,6 +59,7 @@ class Conversation:
         self._ears = Ears(self.heard, self.call)
         self._expected_until = 0
         self._heard_ms = 0
+        self._earlier: list[Turn] = []
 
     @staticmethod
     async def _start(make_call: Callable[[], SimulatedCall]) -> SimulatedCall:
@@ -100,6 +103,17 @@ class Conversation:
         """Let the network drop the socket."""
         return self._do(self.call.drop_socket())
 
+    def reconnect(self) -> Conversation:
+        """Connect the call again after `drop`: a new session of the same call, which the agent remembers.
+
+        As where the TwiML of the action URL connects it, without a greeting. Raises RuntimeError while the session
+        before is live, or if the caller hung up.
+        """
+        if not self.call.over or self.outcome.status == "completed":
+            found = "one the caller hung up" if self.call.over else "one that is live"
+            raise RuntimeError(f"reconnect: expected a session whose line dropped, found {found}. Call drop() first.")
+        return self._do(self._reconnect())
+
     def send_raw(self, text: str) -> Conversation:
         """Put any text on the wire as if Twilio had sent it."""
         return self._do(self.call.send_raw(text))
@@ -113,8 +127,8 @@ class Conversation:
 
     @property
     def transcript(self) -> list[Turn]:
-        """What was said and heard so far."""
-        return self.call.transcript()
+        """What was said and heard so far, in all sessions."""
+        return [*self._earlier, *self.call.transcript()]
 
     @property
     def outcome(self) -> RelayOutcome:
@@ -176,6 +190,15 @@ class Conversation:
             await self._ears.wait_for_silence(60_000)
             self.call.hang_up()
         return await self.call.finished()
+
+    async def _reconnect(self) -> None:
+        await self.call.finished()
+        await self.call.aclose()
+        self._earlier = self.transcript
+        self.call = self.call.following()
+        self._ears = Ears(self.heard, self.call)
+        self._expected_until = 0
+        await self.call.start()
 
     async def _pass(self, seconds: float) -> None:
         await self.call.wait_until(lambda: self.call.over, timeout_ms=seconds * 1000)

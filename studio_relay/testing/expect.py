@@ -177,10 +177,15 @@ def show_conversation(turns: list[Turn], since: int | None = None, until: int | 
     for turn in turns:
         here = since is not None and turn.at_ms >= since and (until is None or turn.at_ms <= until)
         marked = marked or here
-        lines.append(f"{'>' if here else ' '} {_clock(turn.at_ms)}  {turn.who:<6}  {_shown(turn)}")
+        lines.append(turn_line(turn, mark=">" if here else " "))
     if not marked:
         lines.append(f"> {'':8} (here)")
     return "\n".join(lines)
+
+
+def turn_line(turn: Turn, *, mark: str = " ") -> str:
+    """One turn with its time; words that were sent and not heard stand in brackets."""
+    return f"{mark} {_clock(turn.at_ms)}  {turn.who:<6}  {_shown(turn)}"
 
 
 def _clock(ms: int) -> str:

@@ -178,10 +178,19 @@ class Caller:
         self._conversations.append(conversation)
         return conversation
 
-    def run(self, target: Any, script: str | Path, *, leftovers: Leftovers = "joined", **options: Any) -> Run:
+    def run(
+        self,
+        target: Any,
+        script: str | Path,
+        *,
+        voice: bool = False,
+        leftovers: Leftovers = "joined",
+        **options: Any,
+    ) -> Run:
         """Act out a caller script, its text or its file, against `target`; `options` go to `run_call`.
 
-        With a `flow` in the script the flow is walked, from the file's folder.
+        With `voice` the call comes to the server's `/voice` first, as for a number without Studio: then a socket
+        that drops is connected again. With a `flow` in the script the flow is walked, from the file's folder.
         """
         from studio_relay.testing.relay import Line
         from studio_relay.testing.run import run_call, run_flow
@@ -190,7 +199,8 @@ class Caller:
         read = load_script(self._folder / script) if isinstance(script, Path) else parse_script(script)
         line = Line(transport=self._transport(target), auth_token=AUTH_TOKEN, leftovers=leftovers, seed=1)
         if read.flow_path is None:
-            return self._time.run(run_call(line, SOCKET_URL, read, **options))
+            url = f"{PUBLIC_URL}/voice" if voice else SOCKET_URL
+            return self._time.run(run_call(line, url, read, **options))
         from studio_relay.studio.flow import load_flow
 
         return self._time.run(run_flow(load_flow(read.flow_path), read, line, **options))

@@ -2,6 +2,15 @@
 
 What the caller and the network did is taken from the file, each anchored to the `in` line before it; what Twilio
 produced is compared. Nothing is sent anywhere.
+
+Not all that the caller did is in a file. Without partial prompts the recogniser's ideas are not, so:
+
+* the words of a final prompt are given to the recogniser where the voice ends, since the prompt follows from that
+  (it may also come before the `clientSpeaking off`, or, without speaker events, from nowhere);
+* an `interrupt` that no line of the file explains was caused by such an idea, and is caused where it was recorded.
+
+A host may know less of a close than its code and reason (granian knows no reason): what it does not know is not
+compared. The times of a call that was made with `--speed` are stretched to those of the call.
 """
 
 from __future__ import annotations
@@ -28,6 +37,15 @@ MAX_WORDS_OFF = 2
 
 BARGE_IN_WITHIN_MS = 50
 
+SLIP_MS = 50
+"""A line may be noted so late, by the recorder's clock."""
+
+CLOSES_WITHIN_MS = 1000
+"""Twilio closes so soon over bad texts."""
+
+PROMPT_WITHIN_MS = 250
+"""A final prompt belongs to the end of a voice so long before it."""
+
 _JUDGED_FIELDS = [
     "AccountSid",
     "ApiVersion",
@@ -47,14 +65,14 @@ _JUDGED_FIELDS = [
 
 def replay_as_application(path: str | Path) -> ReplayReport:
     """Hold a recording against the simulated Twilio. Raises RecordingError for a file that cannot be replayed."""
-    recording = read_recording(Path(path))
+    recording = read_recording(Path(path)).in_call_time()
     check_order(recording)
     compared = {"frames": 0, "closes": 0, "callbacks": 0}
     timings: list[Timing] = []
     difference: Difference | None = None
     for session in recording.sessions:
         replay = _SessionReplay(recording, session)
-        difference = replay.run()
+        difference = replay.run() or _closed_too_early(recording, session)
         timings += measure(replay.moments)
         for name, count in replay.compared.items():
             compared[name] += count
@@ -67,6 +85,25 @@ def replay_as_application(path: str | Path) -> ReplayReport:
         difference=difference,
         timings=timings,
         masked=bool(recording.masked),
+    )
+
+
+def _closed_too_early(recording: Recording, session: int) -> Difference | None:
+    """Whether Twilio's close over bad texts would have come without the last of them too.
+
+    They are sent in one burst, and what is on its way when a limit is reached is answered all the same: the frames
+    and times of a replay look alike, whichever of the last texts was the one too many.
+    """
+    lines = _lines_of(recording, session)
+    closed = next((line for line in lines if isinstance(line, CloseLine) and line.code == 1007), None)
+    bad = [line for line in lines if isinstance(line, FrameLine) and line.dir == "out" and line.frame is None]
+    if closed is None or not bad:
+        return None
+    found = _SessionReplay(recording, session).closes_without(bad[-1])
+    if found is None:
+        return None
+    return Difference(
+        line=bad[-1].number, session=session, kind="close", expected="still open before this text", found=found
     )
 
 
@@ -99,6 +136,8 @@ class _SessionReplay:
         self._out: deque[Output] = deque()
         self._anchor = (answered, answered)
         self._fragment: str | None = None
+        self._recognised: FrameLine | None = None
+        self._slip_ms = SLIP_MS * recording.speed
         self._ended = False
         if self._voice is not None:
             self._moment(self._voice.number, "twiml", answered, answered)
@@ -112,6 +151,15 @@ class _SessionReplay:
         except _Parted as parted:
             return parted.difference
         return None
+
+    def closes_without(self, last: FrameLine) -> list[Any] | None:
+        """How the session is closed by what came before `last`, had that never been sent; None if it stays open."""
+        for line in self._lines:
+            if line.number >= last.number:
+                break
+            self._play(line)
+        self._until(self._at(last.ms) + CLOSES_WITHIN_MS)
+        return next(([close.code, close.reason] for close in self._out if isinstance(close, Close)), None)
 
     def _find_setup(self) -> FrameLine:
         frames = (line for line in self._lines if isinstance(line, FrameLine) and line.dir == "in")
@@ -137,6 +185,18 @@ class _SessionReplay:
     def _until(self, now: int) -> None:
         self._out += self._end.advance(now)
 
+    def _until_acting(self, at: int) -> int:
+        """Let time go on to where the caller acts next; earlier, where a sound of the agent came a little too soon.
+
+        All that was heard before this act was compared already. A recorder and a machine that are busy note it late.
+        """
+        while (due := self._end.next_at()) is not None and due < at:
+            if due == self._end.playback.next_at() and at - due <= self._slip_ms:
+                return max(due - 1, self._anchor[1])
+            self._until(due)
+        self._until(at)
+        return at
+
     def _server_sends(self, line: FrameLine) -> None:
         at = self._at(line.ms)
         self._until(at)
@@ -153,25 +213,54 @@ class _SessionReplay:
             case {"type": "setup"}:
                 end.open(at)
             case {"type": "dtmf", "digit": digit}:
-                self._until(at)
+                at = self._until_acting(at)
                 end.press(at, str(digit))
             case {"type": "info", "name": "clientSpeaking", "value": value}:
-                self._until(at)
+                at = self._until_acting(at)
                 if value == "on":
                     end.voice_starts(at, cuts=self._cuts(line))
                 else:
+                    self._recognise_before(line, at)
                     end.voice_stops(at)
             case {"type": "prompt", "voicePrompt": text, "last": False}:
-                self._until(at)
+                at = self._until_acting(at)
                 end.transcript(at, str(text), cuts=self._cuts(line))
-            case {"type": "prompt", "voicePrompt": text} if end.caller_speaking or not self._attributes.speaker_events:
-                self._until(at)
+            case {"type": "prompt", "voicePrompt": text} if self._settles(line):
+                at = self._until_acting(at)
                 if not self._attributes.partial_prompts:
                     end.transcript(at, str(text), cuts=self._cuts(line))
                 end.final(at)
+            case _ if self._is_cut(line, frame):
+                at = self._until_acting(at)
+                if not end.playback.interruptible_by("speech"):
+                    return  # it was cut already, by what the file shows
+                end.voice_cuts(at)
             case _:
                 return
         self._until(at)
+
+    def _recognise_before(self, line: FrameLine, at: int) -> None:
+        """Where no partials told: the words of the prompt that follows from this end of the voice."""
+        if self._attributes.partial_prompts:
+            return
+        following = (other for other in self._lines if isinstance(other, FrameLine) and other.number > line.number)
+        for other in following:
+            if other.ms - line.ms > PROMPT_WITHIN_MS or (other.frame or {}).get("value") == "on":
+                return
+            if (other.frame or {}).get("type") == "prompt":
+                self._recognised = other
+                self._end.transcript(at, str((other.frame or {})["voicePrompt"]), cuts=False)
+                return
+
+    def _settles(self, line: FrameLine) -> bool:
+        """Whether the recogniser settled on this final prompt by itself: it does not come from a voice that ended."""
+        if self._attributes.partial_prompts or self._end.caller_speaking:
+            return self._end.caller_speaking or not self._attributes.speaker_events
+        return line is not self._recognised
+
+    def _is_cut(self, line: FrameLine, frame: Mapping[str, Any]) -> bool:
+        """Whether a barge-in shows here first: by its `interrupt`, or by the fragment before that."""
+        return frame.get("type") == "interrupt" or (frame.get("name") == "tokensPlayed" and self._cuts(line))
 
     def _failed(self) -> bool:
         """Whether Twilio took the close for a loss: then it was not the caller's doing."""
@@ -199,7 +288,8 @@ class _SessionReplay:
         close = self._next(line.number, "close")
         if not isinstance(close, Close):
             raise self._parted(line.number, "order", "$", "close", _name_of(close))
-        if (close.code, close.reason) != (line.code, line.reason):
+        found = (close.code if line.code is not None else None, close.reason if line.reason else "")
+        if found != (line.code, line.reason):
             raise self._parted(line.number, "close", "$", [line.code, line.reason], [close.code, close.reason])
         self.compared["closes"] += 1
         self._anchor = (line.ms, close.at_ms)

@@ -49,6 +49,12 @@ class Run:
     timings: Timings
     chaos: Mapping[str, Any] | None = None
 
+    def explain(self) -> str:
+        """What was heard, what was expected in vain and where, and how the call ended, for `assert run.ok, ...`."""
+        from studio_relay.testing.explanation import explain
+
+        return explain(self)
+
     def to_json(self, *, context: bool = True) -> dict[str, Any]:
         """The run as design section 7 lays it down; `context` can be left out."""
         run = {
@@ -183,7 +189,10 @@ def _report(
         path=walked.widgets if walked else (),
         variables=walked.variables if walked else {},
     )
-    checks = [*caller.checks, *(judge(expectation, evidence) for expectation in script.expect)]
+    judged = [judge(expectation, evidence) for expectation in script.expect]
+    if hint := _unreported_input(relay.sessions):
+        judged = [check if check.ok else replace(check, hint=hint) for check in judged]
+    checks = [*caller.checks, *judged]
     warnings: list[Any] = [warning.to_json() for warning in walked.warnings] if walked else []
     for session in relay.sessions:
         warnings += [{"widget": session.widget, "message": lesson} for lesson in session.lessons]
@@ -203,6 +212,12 @@ def _report(
         warnings=warnings,
         timings=_timings(relay.sessions, clock),
     )
+
+
+def _unreported_input(sessions: Sequence[Session]) -> str:
+    """What the caller did that the server was never told of: then nothing that was expected of it can come."""
+    reasons = (session.call.end.why_unheard(0) for session in sessions if session.call is not None)
+    return "; ".join(dict.fromkeys(filter(None, reasons)))
 
 
 def _last_handoff(sessions: Sequence[Session]) -> Any:

@@ -161,6 +161,10 @@ class TwilioEnd:
         if cuts:
             self._voice_barge_in(now)
 
+    def voice_cuts(self, now: int) -> None:
+        """The caller's voice cuts what may be cut, by what is reported of it nowhere else."""
+        self._voice_barge_in(now)
+
     def transcript(self, now: int, text: str, *, cuts: bool = True) -> None:
         """The recogniser's newest idea of the whole utterance; it cuts too, if the voice alone did not."""
         if cuts:

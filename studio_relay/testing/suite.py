@@ -137,7 +137,9 @@ class SuiteResult:
             for check in result.run.checks if result.run else ():
                 if not check.ok:
                     script = result.case.script.path or result.case.script.name
-                    yield f"{script}:{check.line}: {check.expect}: expected {check.expected!r}, found {check.found!r}"
+                    hint = f" ({check.hint})" if check.hint else ""
+                    parted = f"expected {check.expected!r}, found {check.found!r}{hint}"
+                    yield f"{script}:{check.line}: {check.expect}: {parted}"
         if not self.covers_enough:
             yield f"{self.percent:.1f} % of the transitions were followed, {self.min_coverage:g} % were asked for"
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from studio_relay.recording.masking import SPEED_HEADER
 from studio_relay.studio.outside import RelayOutcome
 from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
 from studio_relay.testing.clock import Clock
@@ -222,14 +223,37 @@ class SimulatedCall:
         if self._downlink is not None:
             await self._downlink.abort()
 
+    def following(self) -> SimulatedCall:
+        """The next session of this call, not dialled yet: as TwiML without a greeting begins it after a drop."""
+        return SimulatedCall(
+            self.transport,
+            self.url,
+            attributes=replace(self.attributes, welcome_greeting=""),
+            identity=replace(self.identity, call_status="IN_PROGRESS"),
+            session_id=make_sid("VX", self.end.session_id),
+            auth_token=self._auth_token,
+            sign_as=self._sign_as,
+            headers=self._headers,
+            rates=self.end.rates,
+            media_ms=self.end.media_ms,
+            leftovers=self.end.leftovers,
+            line_delay=self.line_delay,
+            clock=self.clock,
+            on_event=self._on_event,
+        )
+
     def transcript(self) -> list[Turn]:
         """What was said and heard, in order."""
         return merge_turns(self.end.playback.utterances, self.end.caller_turns, 0)
 
     # The inside
 
+    def _upgrade_headers(self) -> dict[str, str]:
+        speed = {} if self.clock.speed == 1.0 else {SPEED_HEADER: f"{self.clock.speed:g}"}
+        return sign_upgrade(self.url, self._auth_token, sign_as=self._sign_as) | speed | self._headers
+
     async def _connect(self) -> None:
-        headers = sign_upgrade(self.url, self._auth_token, sign_as=self._sign_as) | self._headers
+        headers = self._upgrade_headers()
         try:
             socket = await self.transport.connect(self.url, headers)
         except (UpgradeRefused, Unreachable) as error:
@@ -243,7 +267,7 @@ class SimulatedCall:
         self._on_event(LiveEvent(at_ms=self.now_ms, kind="connected", text=self.end.session_id))
 
     async def _reconnect(self) -> None:
-        headers = sign_upgrade(self.url, self._auth_token, sign_as=self._sign_as) | self._headers
+        headers = self._upgrade_headers()
         try:
             socket = await self.transport.connect(self.url, headers)
         except (UpgradeRefused, Unreachable) as error:

@@ -50,6 +50,39 @@ def test_dropping_the_line_is_no_fault(program: Any, server: Server) -> None:
     assert done.returncode == 0
     assert "(session failed" in done.stdout
     assert "64105" in done.stdout
+    assert "stays so: this call has no action URL" in done.stdout
+    assert "connected again" not in done.stdout
+
+
+def test_a_dropped_line_comes_back_as_in_scripts(program: Any, server: Server) -> None:
+    voice = server("--insecure", "--agent", "echo").replace("ws://", "http://").replace("/relay", "/voice")
+    typed = "one\n/silence 3\n/drop\ntwo\n/silence 3\n/drop\nthree\n/hang\n"
+    done = program("call", voice, *FAST, input=typed)
+    assert done.returncode == 0, done.stderr
+    shown = [
+        "caller one",
+        "agent  I heard: one",
+        "(session failed, close code 1006, error 64105",
+        "(the line dropped; the TwiML of the action URL connects it again)",
+        "(connected again: session 2 of this call)",
+        "caller two",
+        "agent  I heard: two",
+        "(connected again: session 3 of this call)",
+        "caller three",
+        "(session completed",
+    ]
+    order = [" ".join(done.stdout.split()).index(" ".join(line.split())) for line in shown]
+    assert order == sorted(order)
+
+
+def test_a_line_that_drops_too_often_stays_so(program: Any, server: Server) -> None:
+    """Our server connects a call twice; then it sends the caller elsewhere, or says goodbye."""
+    voice = server("--insecure", "--agent", "echo").replace("ws://", "http://").replace("/relay", "/voice")
+    done = program("call", voice, *FAST, input="/drop\n/drop\n/drop\nhello\n")
+    assert done.returncode == 0, done.stderr
+    shown = " ".join(done.stdout.split())
+    assert shown.count("connected again: session") == 2
+    assert "stays so: the action URL answered without a new <ConversationRelay>" in shown
 
 
 def test_piped_lines_as_a_run(program: Any, server: Server) -> None:

@@ -9,31 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ports import free_ports, wait_until_it_listens
+from hosts import PUBLIC_URL, TOKEN, running
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from studio_relay.testing.signing import sign_upgrade
 
-TOKEN = "0123456789abcdef0123456789abcdef"
-PUBLIC_URL = "https://relay.example.com"
-APP = "studio_relay.asgi:app"
-HOSTS = {
-    "hypercorn": ["hypercorn", APP, "--bind", "127.0.0.1:{port}"],
-    "uvicorn": [
-        "uvicorn", APP, "--port", "{port}", "--ws", "websockets-sansio", "--lifespan", "on", "--no-proxy-headers",
-    ],
-    "granian": ["granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", APP],
-}  # fmt: skip
 ANSWER_SECONDS = 10
 
 AGENT = '''
@@ -121,40 +108,13 @@ def setup(sid: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module", params=HOSTS)
+@pytest.fixture(scope="module", params=["hypercorn", "uvicorn", "granian"])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """Each host in turn, started once for all tests here, and stopped by its process."""
+    """Each host in turn, started once for all tests here."""
     folder = tmp_path_factory.mktemp(request.param)
-    (folder / "host_agent.py").write_text(AGENT)
-    info = folder / "host_agent-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: host-agent\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[studio_relay.agents]\nhost = host_agent\n")
-    [port], log = free_ports(1), folder / "ends.jsonl"
-    command = [sys.executable, "-m", *(part.format(port=port) for part in HOSTS[request.param])]
-    names = {name: value for name, value in os.environ.items() if not name.startswith(("STUDIO_RELAY_", "TWILIO_"))}
-    environment = names | {
-        "PYTHONPATH": str(folder),
-        "HOST_AGENT_LOG": str(log),
-        "TWILIO_AUTH_TOKEN": TOKEN,
-        "STUDIO_RELAY_PUBLIC_URL": PUBLIC_URL,
-        "STUDIO_RELAY_AGENT": "host",
-    }
-    with (folder / "output").open("w+b") as output:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
-        try:
-            wait_until_it_listens(process, port, folder / "output")
-            yield Host(port, log)
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(10)
-    written = (folder / "output").read_text()
-    assert "Traceback" not in written, written[-3000:]
-    assert TOKEN not in written
+    log = folder / "ends.jsonl"
+    with running(request.param, folder, AGENT, HOST_AGENT_LOG=str(log)) as port:
+        yield Host(port, log)
 
 
 async def send(client: ClientConnection, **frame: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -255,6 +256,113 @@ def test_speech_keeps_its_length(text: str) -> None:
 def test_any_text_can_be_masked(text: str) -> None:
     masker = Masker()
     assert isinstance(masker.raw(text) + masker.text(text) + masker.twiml(text), str)
+
+
+# --- what setup taught us -----------------------------------------------------------------------------------
+
+KNOWN = st.one_of(
+    st.sampled_from([NAME, "Zoë Müller", "田中", 'O\'Brien "Bo"', "a/b c+d", "Ана", NUMBER, "flat 12", "🎉🎉"]),
+    st.text(st.characters(categories=["Lu", "Lo"], exclude_characters="VALUENMIDHOSTXAMPC"), min_size=4, max_size=12),
+)
+SETUPS = st.builds(
+    lambda name, caller, values: {
+        "type": "setup", "callerName": name, "from": caller, "callSid": ID, "customParameters": values,
+    },
+    KNOWN, KNOWN, st.dictionaries(st.sampled_from(["a", "b", "c"]), KNOWN | st.lists(KNOWN, max_size=2)),
+)  # fmt: skip
+
+
+def values_of(setup: Any) -> list[str]:
+    if isinstance(setup, dict):
+        return [value for name, item in setup.items() if name != "type" for value in values_of(item)]
+    if isinstance(setup, list):
+        return [value for item in setup for value in values_of(item)]
+    return [setup]
+
+
+def nests(values: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    """JSON that has such values anywhere: as values and names, within words and sentences, as JSON and URLs in text."""
+    texts = values | st.builds(
+        lambda text, around: f"{around}{text}{around}", values, st.sampled_from(["", "x", " ", "_"])
+    )
+    written = (
+        texts
+        | texts.map(json.dumps)
+        | texts.map(quote)
+        | texts.map(str.lower)
+        | texts.map(lambda t: f"https://h/{t}?q={t}")
+    )
+    return st.recursive(
+        written | st.integers() | st.none(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(written, inner, max_size=3)
+            | inner.map(json.dumps)
+            | inner.map(lambda value: json.dumps(value, ensure_ascii=False))
+        ),
+        max_leaves=6,
+    )
+
+
+@given(data=st.data(), setup=SETUPS)
+def test_no_value_of_setup_survives_in_a_frame_the_protocol_does_not_know(data: st.DataObject, setup: Any) -> None:
+    values = values_of(setup)
+    content = data.draw(nests(st.sampled_from(values)))
+    masker = Masker()
+    masker.frame(setup)
+    frames: list[Any] = [
+        {"type": "unheard-of", "content": content},
+        {"type": data.draw(st.sampled_from(values)), "content": content},
+        {"type": "info", "name": "callerKnown", "value": content},
+        {"type": "prompt", "voicePrompt": "hello", "speaker": content},
+        {data.draw(st.sampled_from(values)): content},
+    ]
+    shown = [masker.frame(frame) for frame in frames]
+    shown.append({"raw": masker.raw(f"[{json.dumps(content)}")})
+    text = json.dumps(shown, ensure_ascii=False)
+    for value in values:
+        for written in (value, json.dumps(value)[1:-1], quote(value)):
+            assert written.lower() not in text.lower()
+
+
+def test_parts_of_a_name_are_hidden_too_and_other_words_stay(masker: Masker) -> None:
+    masker.frame({"type": "setup", "callerName": "MARIA CANARY", "customParameters": {"tier": "on", "age": 42}})
+    frame = {"type": "unheard-of", "said": "Maria is on line two", "first": "maria", "age": 42, "seat": 7, "on": "on"}
+    assert masker.frame(frame) == {
+        "type": "unheard-of",
+        "said": "name-1 is value-1 line two",
+        "first": "name-1",
+        "age": 0,
+        "seat": 7,
+        "value-1": "value-1",
+    }
+
+
+def test_words_of_a_caller_stay_where_they_are_said(masker: Masker) -> None:
+    masker.frame({"type": "setup", "callerName": "Maria", "customParameters": {"topic": "parcel"}})
+    prompt = {"type": "prompt", "voicePrompt": "Maria wants a parcel", "lang": "en", "last": True}
+    assert masker.frame(prompt) == prompt
+    assert masker.tokens(["A parcel, ", "Maria?"]) == ["A parcel, ", "Maria?"]
+
+
+@pytest.mark.parametrize("value", ["a" * 60_000, "ab" * 1_000, "a" * 1_999 + "b", "a b " * 500, "ß" * 2_000])
+@pytest.mark.parametrize("piece", ["a", "ab", "a b ", "ß", "%61"])
+def test_what_setup_taught_is_looked_for_in_a_moment(value: str, piece: str) -> None:
+    """Neither long values, nor many of them, nor texts made to fit nearly may cost a step for each pair."""
+    masker = Masker()
+    many = {str(number): f"{value[:40]}{number}" for number in range(200)}
+    masker.frame({"type": "setup", "callerName": value, "customParameters": many})
+    text = (piece * 65_536)[:65_536]
+    assert masker.frame({"type": "unheard-of", "content": text, "more": [text[:100]] * 300})
+    assert masker.raw(text)
+
+
+def test_of_a_setup_with_too_many_values_nothing_is_shown(masker: Masker) -> None:
+    many = {str(number): f"secret-{number}-of-many" for number in range(4_000)}
+    masker.frame({"type": "setup", "customParameters": many})
+    shown = masker.frame({"type": "unheard-of", "content": ["it is secret-3999-of-many", "hello"]})
+    assert "secret" not in json.dumps(shown)
+    assert shown["type"] == "unheard-of"
 
 
 def assert_hidden(text: str) -> None:

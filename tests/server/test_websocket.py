@@ -87,7 +87,7 @@ async def test_text_goes_out_as_text() -> None:
 
 
 class HypercornStream:
-    """As much of hypercorn's stream as carries the code it loses."""
+    """As much of hypercorn's stream as carries the close it loses."""
 
     def __init__(self) -> None:
         self.connection = Connection(ConnectionType.SERVER)
@@ -97,13 +97,22 @@ class HypercornStream:
         await self.host.send(event)
 
 
-@pytest.mark.parametrize(("codes", "expected"), [((1000,), 1000), ((), 1006), ((4000,), 4000)])
-async def test_the_code_hypercorn_loses_is_noted_where_it_passes(codes: tuple[int, ...], expected: int) -> None:
+@pytest.mark.parametrize(
+    ("closes", "expected"),
+    [
+        ([CloseConnection(1000, "Closing websocket session")], Closed(1000, "Closing websocket session")),
+        ([CloseConnection(4000)], Closed(4000, "")),
+        ([], Closed(1006, "")),
+    ],
+)
+async def test_the_close_hypercorn_loses_is_noted_where_it_passes(
+    closes: list[CloseConnection], expected: Closed
+) -> None:
     stream, peer = HypercornStream(), Connection(ConnectionType.CLIENT)
     socket = Socket(stream.host.receive, stream.app_send)
     await socket.accept()
-    for code in codes:
-        stream.connection.receive_data(peer.send(CloseConnection(code, "bye")))
-    assert len(list(stream.connection.events())) == len(codes)
+    for close in closes:
+        stream.connection.receive_data(peer.send(close))
+    assert len(list(stream.connection.events())) == len(closes)
     async with asyncio.timeout(5):
-        assert await socket.receive() == Closed(expected, "")
+        assert await socket.receive() == expected

@@ -43,17 +43,6 @@ class Talker:
         return f"Key {dtmf.digit}."
 
 
-WORDS_ON_THE_WIRE = "the server loses count of words that were on the wire at a cut"
-LOST_COUNT = {"Talker": (0, 11, 25, 41), "FrontDesk": (0, 7, 25, 35, 37, 41)}
-"""Calls with streaming agents in which that shows."""
-
-
-def expect_lost_count(request: pytest.FixtureRequest, agent: str, seed: int) -> None:
-    """Mark the calls that fail until the server keeps count."""
-    if "streaming" in request.node.callspec.id and seed in LOST_COUNT[agent]:
-        request.applymarker(pytest.mark.xfail(reason=WORDS_ON_THE_WIRE, strict=True))
-
-
 @pytest.fixture(params=["instant", "streaming"])
 def pace(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
     """An agent as it is, or one that streams as a model does."""
@@ -61,14 +50,12 @@ def pace(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_whatever_happens_the_server_keeps_the_rules(seed: int, pace: Callable[[Any], Any], request: Any) -> None:
-    expect_lost_count(request, "Talker", seed)
+def test_whatever_happens_the_server_keeps_the_rules(seed: int, pace: Callable[[Any], Any]) -> None:
     assert play_chaos(pace(Talker()), ChaosCall.from_seed(seed)).problems == []
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_the_front_desk_keeps_them_too(seed: int, pace: Callable[[Any], Any], request: Any) -> None:
-    expect_lost_count(request, "FrontDesk", seed)
+def test_the_front_desk_keeps_them_too(seed: int, pace: Callable[[Any], Any]) -> None:
     desk = pytest.importorskip("studio_relay_front_desk", reason="plugins/studio-relay-front-desk is not installed")
     testimony = play_chaos(pace(desk.FrontDesk()), ChaosCall.from_seed(seed))
     assert testimony.problems == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from studio_relay.testing import (
     parse_script,
     run_call,
     run_virtual,
+    session,
 )
 from studio_relay.testing.replay import ReplayReport
 from studio_relay.testing.replay_application import replay_as_application
@@ -196,3 +198,87 @@ def test_without_twiml_the_attributes_are_guessed_from_the_frames(serve: Any, tm
     report = replay_as_application(path)
     assert str(report.difference) == "None"
     assert report.compared["frames"] > 30
+
+
+def timed(path: Path, app: Any) -> tuple[ReplayReport, float]:
+    """The report, and the seconds the replay took."""
+
+    async def main() -> tuple[ReplayReport, float]:
+        loop = asyncio.get_running_loop()
+        report = await replay_as_twilio(path, AsgiTransport(app), URL)
+        return report, loop.time()
+
+    return run_virtual(main())
+
+
+def long_call(path: Path) -> Path:
+    """The recording with minutes of silence and many more questions in the middle."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    first = next(n for n, line in enumerate(lines) if (line.get("frame") or {}).get("token"))
+    later = [{**line, "ms": line["ms"] + 300_000} for line in lines[first + 1 :]]
+    asked = {"type": "prompt", "voicePrompt": "And now?", "lang": "en-US", "last": True}
+    more = [{"ms": lines[first]["ms"] + 7_000 * n, "dir": "in", "session": 1, "frame": asked} for n in range(1, 40)]
+    path.write_text("\n".join(json.dumps(line) for line in [*lines[: first + 1], *more, *later]), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "within_seconds"),
+    [
+        (lambda message: {**message, "token": "Other words."}, "value", 10),
+        (lambda message: {"type": "sendDigits", "digits": "1"}, "order", 10),
+        (lambda message: {**message, "last": False}, "missing", 20),
+        (lambda message: {"type": "language", "ttsLanguage": "sv-SE"}, "order", 10),
+    ],
+)
+def test_the_first_difference_ends_the_replay(
+    serve: Any, tmp_path: Path, fault: Any, kind: str, within_seconds: float
+) -> None:
+    path = long_call(record(serve(desk), tmp_path))
+    app = serve(lambda frame: [fault(message) for message in desk(frame)])
+    report, seconds = timed(path, app)
+    assert report.difference is not None
+    assert report.difference.kind == kind
+    assert seconds < within_seconds
+    assert [frame.get("voicePrompt") for frame in app.frames].count("And now?") <= 1
+
+
+def test_a_server_that_closes_or_says_too_much_ends_it_too(serve: Any, tmp_path: Path) -> None:
+    path = long_call(record(serve(desk), tmp_path))
+    keys = {"type": "sendDigits", "digits": "1"}
+    mute, chatty = serve(lambda frame: []), serve(lambda frame: [*desk(frame), *[keys] * 9])
+    for app, kind in ((mute, "missing"), (chatty, "order")):
+        report, seconds = timed(path, app)
+        assert report.difference is not None
+        assert report.difference.kind == kind
+        assert seconds < 20
+
+
+def test_a_host_that_knows_no_reason_of_a_close_makes_no_difference(serve: Any, tmp_path: Path) -> None:
+    path = record(serve(desk), tmp_path)
+    rewrite(path, '"reason": "Closing websocket session"', '"reason": ""')
+    assert str(replay_as_application(path).difference) == "None"
+    rewrite(path, '"reason": ""', '"reason": "Another reason"')
+    assert replay_as_application(path).difference is not None
+
+
+def test_a_call_made_faster_than_real_time_says_so_and_replays(serve: Any, tmp_path: Path) -> None:
+    path = record(serve(desk), tmp_path)
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    quick = [{**line, "ms": line["ms"] / 8} for line in lines]
+    path.write_text("\n".join(json.dumps(line) for line in quick), encoding="utf-8")
+    assert replay_as_application(path).difference is not None
+    rewrite(path, '"headers": {}', '"headers": {"x-studio-relay-speed": "8"}')
+    assert str(replay_as_application(path).difference) == "None"
+
+
+@pytest.mark.parametrize("limit", [8, 9, 11, 12])
+def test_a_simulator_that_closes_after_more_or_fewer_bad_texts_is_noticed(
+    serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    burst = [f"bad #{number}" for number in range(10)]
+    path = record(serve(lambda frame: burst if frame["type"] == "setup" else []), tmp_path)
+    assert '"code": 1007' in path.read_text(encoding="utf-8")
+    assert str(replay_as_application(path).difference) == "None"
+    monkeypatch.setattr(session, "MALFORMED_LIMIT", limit)
+    assert replay_as_application(path).difference is not None

@@ -92,6 +92,8 @@ MUTANTS: dict[str, Mutate] = {
     "errors do not echo": _sent(
         lambda frame: {**frame, "description": "Invalid message"} if frame["type"] == "error" else frame
     ),
+    "nine errors close": _constant(session, "MALFORMED_LIMIT", 9),
+    "eleven errors close": _constant(session, "MALFORMED_LIMIT", 11),
     "twenty errors close": _constant(session, "MALFORMED_LIMIT", 20),
     "durations are text": _sent(
         lambda frame: {**frame, "durationUntilInterruptMs": "684"} if frame["type"] == "interrupt" else frame

@@ -144,6 +144,19 @@ def test_ten_bad_messages_close_with_1007_and_fail_as_a_drop(serve: Any) -> None
     assert app.forms[0]["CallStatus"] == "in-progress"
 
 
+@pytest.mark.parametrize("count", [1, 9])
+def test_fewer_bad_messages_close_nothing(serve: Any, count: int) -> None:
+    app = serve(lambda f: [f"bad #{n}" for n in range(count)] if f["type"] == "setup" else [])
+
+    async def act(call: SimulatedCall) -> None:
+        await quiet(call)
+        call.hang_up()
+
+    call, outcome = play(app, act)
+    assert shapes(call).count("error") == count
+    assert (outcome.status, outcome.close_code) == ("completed", 1000)
+
+
 def test_a_good_message_resets_the_count(serve: Any) -> None:
     burst = ["bad"] * 9 + [{"type": "text", "token": "Fine.", "last": True}] + ["bad"] * 9 + [{"type": "end"}]
     app = serve(lambda f: burst if f["type"] == "setup" else [])
