@@ -54,6 +54,11 @@ class Lead:
         self.over = False  # there was a word: text goes out as it comes
         self._held = ""
 
+    def begin(self) -> None:
+        """Begin again: what is held back is dropped, and the next word is a first one."""
+        self.over = False
+        self._held = ""
+
     def add(self, text: str) -> str:
         """Return what may go out now that `text` has come: nothing, or a word with what stands before it."""
         if self.over:
