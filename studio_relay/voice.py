@@ -16,7 +16,7 @@ from studio_relay.plugins import Hook
 from studio_relay.progress import Progress
 from studio_relay.protocol.messages import Language, Outgoing, Raw, Text
 from studio_relay.protocol.session import Session
-from studio_relay.protocol.words import Lead, first_word
+from studio_relay.protocol.words import Lead, first_word, spaced
 from studio_relay.wrapping import Chain
 
 Item: TypeAlias = "str | Outgoing | Raw"
@@ -52,7 +52,7 @@ class Voice:
     No text is sent in a cycle before its first word: what comes earlier goes out with that, or never.
     """
 
-    __slots__ = ("_flows", "_lead", "answers", "cycle", "over", "spoke", "spoke_at", "wire")
+    __slots__ = ("_flows", "_lead", "_utterance", "answers", "cycle", "over", "spoke", "spoke_at", "wire")
 
     def __init__(self, wire: Wire, answers: int) -> None:
         self.wire = wire
@@ -63,6 +63,7 @@ class Voice:
         self.over: ProtocolError | None = None
         self._lead = Lead()
         self._flows = False  # a stream is under way in this cycle: its next piece goes out as it is
+        self._utterance: Text | None = None  # what the next utterance of this cycle comes right behind, if one does
 
     @property
     def has_room(self) -> bool:
@@ -80,10 +81,10 @@ class Voice:
         return None
 
     def put(self, item: Item) -> None:
-        """Queue `item`. Raises what stop() was told, and what Session.say() raises."""
+        """Queue `item`, a whole utterance if it is text. Raises what stop() was told, and what Session.say() raises."""
         if self.over is not None:
             raise self.over
-        self._write(item)
+        self._write(self._apart(item))
 
     def speak(self, piece: str) -> Awaitable[None] | None:
         """Say a piece of a stream, straight to the wire if nobody else is writing: await what comes back, if any does.
@@ -105,10 +106,25 @@ class Voice:
         return None
 
     def _flow(self, piece: str) -> str:
-        """What to say when `piece` of a stream comes first; nothing before the first word."""
+        """What to say when `piece` of a stream comes first, or behind something else; nothing before the first word."""
+        self._utterance = None
         piece = self._lead.add(piece)
         self._flows = self._lead.over
         return piece
+
+    def _apart(self, item: Item) -> Item:
+        """`item`, with a space before it where it is an utterance right behind another. A sound parts them too."""
+        self._flows = False
+        if isinstance(item, Language) or (text := _text(item)) == "":
+            return item
+        before, self._utterance = self._utterance, None
+        if text is None:
+            return item
+        utterance = structs.replace(item, token=text) if isinstance(item, Text) else Text(token=text, last=False)
+        if before is not None and bool(before.preemptible) == bool(utterance.preemptible):
+            utterance = structs.replace(utterance, token=spaced(text, behind=before.token))
+        self._utterance = utterance
+        return utterance if isinstance(item, Text) else utterance.token
 
     async def room(self) -> None:
         """Wait until there is room for more."""
@@ -161,7 +177,7 @@ class Voice:
 
     def _leave_cycle(self) -> None:
         """What is said next begins a new talk cycle."""
-        self.cycle = None
+        self.cycle = self._utterance = None
         self._flows = False
         self._lead.begin()
 
@@ -202,10 +218,11 @@ class WrappedVoice(Voice):
         return None if self._starving or self._pump is None or self._pump.done() else self._chain.holder
 
     def speak(self, piece: str) -> None:
+        self._utterance = None
         self._take(piece)
 
     def put(self, item: Item) -> None:
-        self._take(item)
+        self._take(self._apart(item))
 
     def _take(self, item: Item) -> None:
         if (refusal := self.over or self._error) is not None:

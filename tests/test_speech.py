@@ -285,3 +285,102 @@ async def test_none_for_ever_does_not_hold_the_loop(talk: Any) -> None:
     assert line.words == ""
     await asyncio.sleep(5)
     assert line.words == "Done."
+
+
+# --- utterances one after the other ---------------------------------------------------------------------------
+
+
+async def heard(talk: Any, reply: Callable[[Call], Any], *extensions: Any) -> tuple[str, str]:
+    """What was sent of a reply, and what the history says of it."""
+    line = talk(Agent(reply), *extensions)
+    await line.setup()
+    await line.prompt("hello")
+    await asyncio.sleep(20)
+    history = line.conversation.call.history()
+    return line.words, " | ".join(turn["content"] for turn in history if turn["role"] == "assistant")
+
+
+@pytest.mark.parametrize("extensions", [[], [Through()]], ids=["bare", "wrapped"])
+async def test_say_and_ask_are_spoken_apart(talk: Any, extensions: list[Any]) -> None:
+    async def reply(call: Call) -> None:
+        call.say("A.")
+        await call.ask("B?", timeout=1)
+
+    assert await heard(talk, reply, *extensions) == ("A. B?", "A. B?")
+
+
+async def test_every_utterance_is_parted_from_the_next(talk: Any) -> None:
+    async def reply(call: Call) -> str:
+        call.say("A.")
+        call.say("B.", lang="en-GB")
+        call.say("")
+        call.say("C. ")
+        call.say("D.\n")
+        call.set_language(tts="en-US")
+        call.say("E.", interruptible=False)
+        return "F."
+
+    assert await heard(talk, reply) == ("A. B. C. D.\nE. F.",) * 2
+
+
+async def test_the_pieces_of_a_stream_are_left_as_they_are(talk: Any) -> None:
+    async def reply(call: Call) -> AsyncIterator[str]:
+        yield "un"
+        yield "believ"
+        call.say("able.")
+        yield "B"
+        yield "C"
+        call.say("D.")
+        call.say("E.")
+
+    assert await heard(talk, reply) == ("unbelievable.BCD. E.",) * 2
+
+
+async def test_scripts_without_spaces_get_none(talk: Any) -> None:
+    async def reply(call: Call) -> None:
+        call.say("你好。")
+        await call.ask("你是谁?", timeout=1)
+
+    assert await heard(talk, reply) == ("你好。你是谁?",) * 2
+
+
+async def test_nothing_is_added_around_sounds(talk: Any) -> None:
+    async def reply(call: Call) -> str:
+        call.say("A.")
+        call.play("https://media.example.com/a.mp3")
+        call.say("B.")
+        call.send_digits("1")
+        return "C."
+
+    line = talk(Agent(reply))
+    await line.setup()
+    await line.prompt("hello")
+    assert tokens(line) == ["A.", "B.", "C."]
+
+
+async def test_nothing_is_added_to_the_next_talk_cycle_nor_behind_what_may_be_preempted(talk: Any) -> None:
+    async def reply(call: Call) -> str:
+        call.say("One moment.", preemptible=True)
+        call.say("A.")
+        await call.spoken()
+        return "B."
+
+    line = talk(Agent(reply))
+    await line.setup()
+    await line.prompt("hello")
+    await asyncio.sleep(20)
+    assert tokens(line) == ["One moment.", "A.", "B."]
+    assert line.cycles == ["One moment.A.", "B."]
+
+
+async def test_a_barge_in_ends_what_the_next_utterance_would_follow(talk: Any) -> None:
+    async def reply(call: Call) -> None:
+        await call.ask("A?")
+        call.say("B.")
+
+    line = talk(Agent(reply))
+    await line.setup()
+    await line.prompt("hello")
+    await line.interrupt("A")
+    await line.prompt("yes")
+    assert tokens(line) == ["A?", "B."]
