@@ -316,9 +316,9 @@ class Session:
         None when it has to be left to say(): others wait, the cycle is over, the token is too long or not fit to send.
         """
         # Every token of a stream comes this way, so nothing is done twice here and nothing is called in vain.
-        if self._waiting or type(token) is not str or len(token) > self._short or not token:
+        if self._waiting or type(token) is not str or not 0 < len(token) <= self._short:
             return None
-        if not (token.isprintable() or is_sendable(token)):
+        if not token.isprintable() and not is_sendable(token):
             return None
         if not self._wire and cycle in self._open:
             self._queue(self._cycles[cycle])
