@@ -52,6 +52,10 @@ class Call:
     their place in its talk cycle; from anywhere else they are a cycle of their own behind the open one. They
     raise CallEnded after end(), QueueFull past the outbound limit, LocalProtocolError for what the protocol
     does not allow.
+
+    Utterances that follow each other in a talk cycle are parted by a space: `say("A.")` then `ask("B?")` is spoken
+    as "A. B?". An utterance is the text of say() or ask(), or the text a hook returns. Nothing is added where one of
+    the two has white space at that place, in scripts without spaces, around a sound, or to the pieces of a stream.
     """
 
     def __init__(
@@ -94,7 +98,10 @@ class Call:
         interruptible: bool | None = None,
         preemptible: bool | None = None,
     ) -> None:
-        """Speak `text`. `preemptible` speech may be cut off by later speech: use it for fillers."""
+        """Speak `text`; without a word in it nothing is sent.
+
+        `preemptible` speech may be cut off by later speech: use it for fillers.
+        """
         self._line.send(Text(token=text, last=False, lang=lang, interruptible=interruptible, preemptible=preemptible))
 
     def play(

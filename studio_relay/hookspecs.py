@@ -6,7 +6,7 @@ function (it then runs in a thread of its own), a coroutine function, or, where 
 generator of text.
 
 A **Reply** is text, an async iterator of text, or None for deliberate silence; plain functions and coroutines
-may return either.
+may return either. Pieces of an iterator that are empty or None are skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PROJECT = "studio_relay"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
-Spoken: TypeAlias = "str | AsyncIterator[str] | None"
+Spoken: TypeAlias = "str | AsyncIterator[str | None] | None"
 Reply: TypeAlias = "Spoken | Awaitable[Spoken]"
 
 
@@ -75,11 +75,12 @@ def on_prompt(call: Call, prompt: Prompt) -> Reply:
 
     :param call: the handle on the call.
     :param prompt: what was said (`voice_prompt`) and in which language (`lang`, often only `en`).
-    :returns: a Reply. Yield text as soon as you have it: Twilio speaks from the first piece.
+    :returns: a Reply. Yield text as soon as you have it: Twilio speaks from the first word. Pieces that are empty
+        or None are skipped.
 
     It replaces the reply that still runs. If it raises, is too slow, yields what is not text, or ends without a
     word, the caller hears the configured sentence; the second time in a row the session ends with
-    `relay-agent-failed`. What an extension returns is not spoken.
+    `relay-agent-failed`. Blanks, punctuation and emoji are no words. What an extension returns is not spoken.
 
     .. versionadded:: 0.1
     """
@@ -91,8 +92,8 @@ def on_dtmf(call: Call, dtmf: Dtmf) -> Reply:
 
     :param call: the handle on the call.
     :param dtmf: the key (`digit`).
-    :returns: a Reply; with its first word it replaces the reply that runs. None, or an iterator without a word,
-        lets that reply go on.
+    :returns: a Reply; with its first word it replaces the reply that runs. None, or a reply without a word, lets
+        that one go on.
 
     If it raises or is too slow, the caller hears the configured sentence. What an extension returns is not spoken.
 
@@ -190,8 +191,8 @@ def wrap_reply(call: Call, reply: AsyncIterator[str]) -> AsyncIterator[str]:
 
     :param call: the handle on the call.
     :param reply: the pieces of text, as they come.
-    :returns: an async iterator of the pieces to speak instead. The first extension in pluggy's order is nearest
-        the wire.
+    :returns: an async iterator of the pieces to speak instead; those that are empty or None are skipped. The first
+        extension in pluggy's order is nearest the wire.
 
     If it raises or is too slow, nothing unwrapped is spoken: the caller hears the configured sentence.
 

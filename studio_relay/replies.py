@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from studio_relay.errors import CallEnded, LocalProtocolError, PluginError, ProtocolError
 from studio_relay.hooks import HookTimeout, abandon, call_hook, is_text_stream
 from studio_relay.plugins import Hook
-from studio_relay.voice import Item, Voice
+from studio_relay.voice import Item, Voice, is_blank
 
 # The reply whose hook is running here: what it says joins that reply.
 CURRENT: ContextVar[Reply | None] = ContextVar("studio_relay_reply", default=None)
@@ -87,10 +87,11 @@ class Reply:
 
     def put(self, item: Item) -> None:
         """Say `item` within this reply."""
-        if self.tentative:
+        if self.tentative and not is_blank(item):
             self._take_the_line()
-        self._progress_at = self._loop.time()
         self.voice.put(item)
+        if self.voice.spoke:  # blanks before the first word are no progress
+            self._progress_at = self._loop.time()
 
     def _take_the_line(self) -> None:
         """The first word makes a tentative reply the running one."""
@@ -143,8 +144,11 @@ class Reply:
         try:
             if after:
                 await asyncio.wait(set(after), timeout=_CLEANUP_SECONDS)
-            await self._speak(await call_hook(self.hook, self._arguments))
+            spoken = await call_hook(self.hook, self._arguments)
+            await self._speak(spoken)
             await self.voice.flush()
+            if spoken is not None:
+                self._expect_a_word()
         except CallEnded:
             pass  # end() was asked for; words after it are dropped, and that is no failure
         except asyncio.CancelledError:
@@ -159,16 +163,15 @@ class Reply:
         if spoken is None:
             return
         if isinstance(spoken, str):
-            if spoken:
-                self.put(spoken)
-            elif not self._may_be_silent:
-                raise PluginError(f"{self.hook} returned an empty text; return None for deliberate silence")
-            return
-        if not is_text_stream(spoken):
+            self.put(spoken)
+        elif is_text_stream(spoken):
+            await self._stream(spoken)
+        else:
             raise PluginError(
                 f"{self.hook}: expected text, an async iterator of text, or None; found {type(spoken).__name__}"
             )
-        await self._stream(spoken)
+
+    def _expect_a_word(self) -> None:
         if not (self.voice.spoke or self._may_be_silent or isinstance(self.voice.over, CallEnded)):
             raise PluginError(f"{self.hook} ended without a word; return None for deliberate silence")
 
@@ -178,14 +181,15 @@ class Reply:
         try:
             async for piece in pieces:
                 if not isinstance(piece, str):
-                    raise PluginError(f"{self.hook}: expected pieces of text, found {type(piece).__name__}")
-                if piece:  # an empty one is no progress, and nothing to say
-                    if self.tentative:
+                    if piece is not None:  # which is what models send for nothing
+                        raise PluginError(f"{self.hook}: expected pieces of text, found {type(piece).__name__}")
+                elif piece:  # an empty one is no progress, and nothing to say
+                    if self.tentative and not is_blank(piece):
                         self._take_the_line()
                     sending = voice.speak(piece)
                     if sending is not None:
                         await sending
-                    else:
+                    elif voice.spoke:
                         await voice.room()
                         self._progress_at = self._loop.time()
                 count += 1

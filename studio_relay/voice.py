@@ -14,8 +14,9 @@ from studio_relay.errors import CallEnded, PluginError, ProtocolError, QueueFull
 from studio_relay.hooks import abandon
 from studio_relay.plugins import Hook
 from studio_relay.progress import Progress
-from studio_relay.protocol.messages import Outgoing, Raw, Text
+from studio_relay.protocol.messages import Language, Outgoing, Raw, Text
 from studio_relay.protocol.session import Session
+from studio_relay.protocol.words import Lead, first_word, spaced
 from studio_relay.wrapping import Chain
 
 Item: TypeAlias = "str | Outgoing | Raw"
@@ -47,10 +48,11 @@ class Wire(Protocol):
 class Voice:
     """Puts words into the talk cycle of one reply. Begins a new cycle when the last was cut or closed.
 
-    `answers` is the number of the event that is answered, `spoke` whether there was a word.
+    `answers` is the number of the event that is answered, `spoke` whether there was something to hear.
+    No text is sent in a cycle before its first word: what comes earlier goes out with that, or never.
     """
 
-    __slots__ = ("answers", "cycle", "over", "spoke", "spoke_at", "wire")
+    __slots__ = ("_flows", "_lead", "_utterance", "answers", "cycle", "over", "spoke", "spoke_at", "wire")
 
     def __init__(self, wire: Wire, answers: int) -> None:
         self.wire = wire
@@ -59,6 +61,9 @@ class Voice:
         self.spoke = False
         self.spoke_at = 0.0  # loop time of the last piece of a stream
         self.over: ProtocolError | None = None
+        self._lead = Lead()
+        self._flows = False  # a stream is under way in this cycle: its next piece goes out as it is
+        self._utterance: Text | None = None  # what the next utterance of this cycle comes right behind, if one does
 
     @property
     def has_room(self) -> bool:
@@ -76,16 +81,18 @@ class Voice:
         return None
 
     def put(self, item: Item) -> None:
-        """Queue `item`. Raises what stop() was told, and what Session.say() raises."""
+        """Queue `item`, a whole utterance if it is text. Raises what stop() was told, and what Session.say() raises."""
         if self.over is not None:
             raise self.over
-        self._write(item)
+        self._write(self._apart(item))
 
     def speak(self, piece: str) -> Awaitable[None] | None:
-        """As put(), but straight to the wire if nobody else is writing: await what comes back, if anything does.
+        """Say a piece of a stream, straight to the wire if nobody else is writing: await what comes back, if any does.
 
         This is what each token of a stream costs.
         """
+        if not self._flows and not (piece := self._flow(piece)):
+            return None
         writer = self.wire.writer
         if writer is not None and self.over is None and not writer.busy:
             self.spoke_at = writer.time()
@@ -93,8 +100,31 @@ class Voice:
             if text is not None:
                 self.spoke = True
                 return writer.transmit(text)
-        self.put(piece)
+        if self.over is not None:
+            raise self.over
+        self._write(piece)
         return None
+
+    def _flow(self, piece: str) -> str:
+        """What to say when `piece` of a stream comes first, or behind something else; nothing before the first word."""
+        self._utterance = None
+        piece = self._lead.add(piece)
+        self._flows = self._lead.over
+        return piece
+
+    def _apart(self, item: Item) -> Item:
+        """`item`, with a space before it where it is an utterance right behind another. A sound parts them too."""
+        self._flows = False
+        if isinstance(item, Language) or (text := _text(item)) == "":
+            return item
+        before, self._utterance = self._utterance, None
+        if text is None:
+            return item
+        utterance = structs.replace(item, token=text) if isinstance(item, Text) else Text(token=text, last=False)
+        if before is not None and bool(before.preemptible) == bool(utterance.preemptible):
+            utterance = structs.replace(utterance, token=spaced(text, behind=before.token))
+        self._utterance = utterance
+        return utterance if isinstance(item, Text) else utterance.token
 
     async def room(self) -> None:
         """Wait until there is room for more."""
@@ -102,14 +132,17 @@ class Voice:
             await self.wire.progress.next()
 
     def _write(self, item: Item) -> None:
+        worded = _led(self._lead, item)
+        if worded is None:
+            return
         session, cycle = self.wire.session, self.cycle
         if cycle is None or not session.is_open(cycle):
             cycle = self._begin(asyncio.get_running_loop().time())
-        if isinstance(item, str):
-            session.say(cycle, item)
+        if isinstance(worded, str):
+            session.say(cycle, worded)
         else:
-            session.send(cycle, item)
-        self.spoke = True
+            session.send(cycle, worded)
+        self.spoke = self.spoke or not isinstance(worded, Language)
         self.wire.wake()
 
     def _begin(self, now: float) -> int:
@@ -125,7 +158,7 @@ class Voice:
             return
         # Nobody else is writing, as with speak(): the end of a reply need not wait for a task of its own.
         session.finish(cycle)
-        self.cycle = None
+        self._leave_cycle()
         text = session.next_text(writer.time())
         if text is not None:
             await writer.transmit(text)
@@ -133,13 +166,20 @@ class Voice:
 
     def cut(self) -> None:
         """The caller barged in, and the hook goes on: what was put so far is not to be heard."""
-        self.cycle = None
+        self._leave_cycle()
 
     def _close_cycle(self) -> None:
-        if self.cycle is not None:
-            self.wire.session.finish(self.cycle)
-            self.cycle = None
+        cycle = self.cycle
+        self._leave_cycle()
+        if cycle is not None:
+            self.wire.session.finish(cycle)
             self.wire.wake()
+
+    def _leave_cycle(self) -> None:
+        """What is said next begins a new talk cycle."""
+        self.cycle = self._utterance = None
+        self._flows = False
+        self._lead.begin()
 
     def stop(self, why: ProtocolError, *, drop: bool) -> None:
         """Take nothing more: put() raises `why`. `drop` also takes back what has not been sent yet."""
@@ -155,12 +195,13 @@ class WrappedVoice(Voice):
     `limit` is how many items may wait for the extensions.
     """
 
-    __slots__ = ("_arrived", "_chain", "_ended", "_error", "_items", "_limit", "_pump", "_starving")
+    __slots__ = ("_arrived", "_chain", "_ended", "_error", "_items", "_limit", "_pump", "_starving", "_unwrapped")
 
     def __init__(self, wire: Wire, answers: int, chain: Chain, *, limit: int) -> None:
         super().__init__(wire, answers)
         self._chain = chain
         self._limit = limit
+        self._unwrapped = Lead()  # an agent that says no word has said none, whatever the extensions add
         self._items: deque[Item] = deque()
         self._arrived = asyncio.Event()
         self._ended = False
@@ -177,16 +218,23 @@ class WrappedVoice(Voice):
         return None if self._starving or self._pump is None or self._pump.done() else self._chain.holder
 
     def speak(self, piece: str) -> None:
-        self.put(piece)
+        self._utterance = None
+        self._take(piece)
 
     def put(self, item: Item) -> None:
+        self._take(self._apart(item))
+
+    def _take(self, item: Item) -> None:
         if (refusal := self.over or self._error) is not None:
             raise refusal
         if len(self._items) >= self._limit:
             raise QueueFull(f"{self._limit} pieces wait for the extensions that wrap them, the limit: say less at once")
-        self._items.append(item)
+        worded = _led(self._unwrapped, item)
+        if worded is None:
+            return
+        self._items.append(worded)
         self._arrived.set()
-        self.spoke = True
+        self.spoke = self.spoke or not isinstance(worded, Language)
         if self._pump is None or self._pump.done():
             self._ended = False
             self._pump = asyncio.get_running_loop().create_task(self._run(), name="studio-relay wrap_reply")
@@ -207,6 +255,10 @@ class WrappedVoice(Voice):
     def cut(self) -> None:
         super().cut()
         self._stop_wrapping()
+
+    def _leave_cycle(self) -> None:
+        super()._leave_cycle()
+        self._unwrapped.begin()
 
     def _stop_wrapping(self) -> None:
         self._items.clear()
@@ -274,6 +326,30 @@ class WrappedVoice(Voice):
 
 async def _only(text: Text) -> AsyncGenerator[str, None]:
     yield text.token
+
+
+def is_blank(item: Item) -> bool:
+    """Whether `item` is text without a word."""
+    text = _text(item)
+    return text is not None and first_word(text) < 0
+
+
+def _text(item: Item) -> str | None:
+    """What `item` says; None if it is no text."""
+    if isinstance(item, Text):
+        return str.__str__(item.token)
+    return str.__str__(item) if isinstance(item, str) else None
+
+
+def _led(lead: Lead, item: Item) -> Item | None:
+    """`item` with what was held back before it; None while it has to be held back itself."""
+    text = _text(item)
+    if text is None:
+        return item
+    said = lead.add(text)
+    if not said:
+        return None
+    return structs.replace(item, token=said) if isinstance(item, Text) else said
 
 
 def _is_plain(item: Item) -> bool:

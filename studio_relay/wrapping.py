@@ -39,9 +39,10 @@ class Chain:
                     piece = await anext(pieces)
                 finally:
                     self._asked.pop()
-                if not isinstance(piece, str):
+                if isinstance(piece, str):
+                    yield piece
+                elif piece is not None:
                     raise _fault(hook, f"{hook}: expected pieces of text, found {type(piece).__name__}")
-                yield piece
         except StopAsyncIteration:
             return
         except PluginError:

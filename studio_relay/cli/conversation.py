@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from studio_relay.cli.keyboard import HELP, parse_line
 from studio_relay.cli.listening import ListeningTransport
+from studio_relay.cli.lost_words import lost_words
 from studio_relay.cli.narrator import Narrator, terminal
 from studio_relay.cli.refusal import refused
 from studio_relay.errors import ScriptError
@@ -250,5 +251,7 @@ def _tell(narrator: Narrator, outcome: RelayOutcome, call: SimulatedCall) -> Non
     code = f", close code {outcome.close_code}" if outcome.close_code else ""
     error = f", error {outcome.error_code}: {outcome.error_message}" if outcome.error_code else ""
     narrator.note(f"(session {outcome.status}{code}{error})")
+    if lost := lost_words(call):
+        narrator.note(f"lost: {lost}")
     for lesson in call.end.lessons:
         narrator.note(f"note: {lesson}")

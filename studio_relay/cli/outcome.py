@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from studio_relay.cli.lost_words import lost_words
 from studio_relay.cli.printable import printable
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ def outcome_lines(run: Run, *, width: int) -> Iterator[str]:
         yield from _field("session", f"{outcome.status}{code}{error}", width)
     yield from _field("handoff", _handoff(run.handoff), width)
     yield from _field("timings", _timings(run), width)
+    for session in run.sessions:
+        if session.call is not None and (lost := lost_words(session.call)):
+            yield from _field("lost", lost, width)
     for warning in run.warnings:
         yield from _field("warning", warning["message"] if isinstance(warning, dict) else str(warning), width)
     for problem in run.chaos["problems"] if run.chaos else ():

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import structs
 
 from studio_relay.errors import LocalProtocolError
+from studio_relay.protocol.text import sendable
 
 Dialect = Literal["twilio", "telnyx"]
 
@@ -182,23 +183,13 @@ def dump(message: Outgoing | Raw, *, dialect: Dialect = "twilio") -> str:
     if isinstance(message, Raw):
         return _encode_raw(message.message)
     if isinstance(message, Text):
-        message = structs.replace(message, token=speakable(message.token))
+        message = structs.replace(message, token=sendable(str.__str__(message.token)))
     return _encode(message).decode()
 
 
 def dump_text(token: str, last: bool) -> str:
-    """The frame of a plain piece of speech: `dump(Text(...))` without its checks, for the hot path."""
-    try:
-        return _encode(Text(token=token, last=last)).decode()
-    except UnicodeEncodeError:
-        return _encode(Text(token=speakable(token), last=last)).decode()
-
-
-def speakable(text: str) -> str:
-    """`text` with lone surrogates replaced by U+FFFD, so that it can be written as UTF-8."""
-    if _is_utf8(text):
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    """The frame of a plain piece of speech that is sendable: `dump(Text(...))` without its checks, for the hot path."""
+    return _encode(Text(token=token, last=last)).decode()
 
 
 def _is_utf8(text: str) -> bool:

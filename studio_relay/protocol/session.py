@@ -49,12 +49,12 @@ from studio_relay.protocol.messages import (
     check,
     dump,
     dump_text,
-    speakable,
 )
 from studio_relay.protocol.parsing import DEFAULT_MAX_BYTES, parse
 from studio_relay.protocol.playback import Playback
 from studio_relay.protocol.speech import Speech
 from studio_relay.protocol.states import Input, State, move
+from studio_relay.protocol.text import is_sendable, sendable, split
 from studio_relay.protocol.transcript import Transcript
 
 # A key is itself a barge-in: Twilio reports the interrupt it causes right behind it (design decision 20).
@@ -307,7 +307,7 @@ class Session:
         return number
 
     def say(self, cycle: int, token: str) -> None:
-        """Queue `token` in a talk cycle, split at white space where it exceeds the token limit.
+        """Queue `token` in a talk cycle, split where it exceeds the token limit; nothing if nothing can be sent of it.
 
         Raises CallEnded, QueueFull, or LocalProtocolError when the cycle is over or the token is not text.
         """
@@ -315,8 +315,9 @@ class Session:
         if type(token) is not str:
             check(Text(token=token, last=False))
             token = str.__str__(token)  # a subclass is sent as the text it holds, whatever it prints as
-        if not token.isascii():
-            token = speakable(token)
+        token = sendable(token)
+        if not token:
+            return
         if self._waiting >= self._options.outbound_queue:
             raise self._full()
         if not current.queued:
@@ -325,17 +326,19 @@ class Session:
             current.frames.append(token)
             self._waiting += 1
             return
-        pieces = _split(token, self._options.max_token_bytes)
+        pieces = split(token, self._options.max_token_bytes)
         current.frames.extend(pieces)
         self._waiting += len(pieces)
 
     def speak(self, cycle: int, token: str, now: float) -> str | None:
         """say() and next_text() in one step: the text of the frame that carries `token`, counted as sent.
 
-        None when it has to be queued with say(): others wait, the cycle is over, or the token is too long.
+        None when it has to be left to say(): others wait, the cycle is over, the token is too long or not fit to send.
         """
         # Every token of a stream comes this way, so nothing is done twice here and nothing is called in vain.
-        if self._waiting or type(token) is not str or len(token) > self._short or not token.isascii():
+        if self._waiting or type(token) is not str or not 0 < len(token) <= self._short:
+            return None
+        if not token.isprintable() and not is_sendable(token):
             return None
         if not self._wire and cycle in self._open:
             self._queue(self._cycles[cycle])
@@ -361,17 +364,20 @@ class Session:
         if isinstance(message, End):
             raise LocalProtocolError("an end is not part of a talk cycle; use end()")
         dump(message, dialect=self.dialect)  # refused here rather than when its turn comes
+        frames = self._split_text(message) if isinstance(message, Text) else [message]
+        if not frames:
+            return
         if self._waiting >= self._options.outbound_queue:
             raise self._full()
         if not current.queued:
             self._queue(current)
-        frames = self._split_text(message) if isinstance(message, Text) else [message]
         current.frames.extend(frames)
         self._waiting += len(frames)
 
     def _split_text(self, message: Text) -> list[Text]:
-        token = speakable(str.__str__(message.token))
-        return [structs.replace(message, token=piece) for piece in _split(token, self._options.max_token_bytes)]
+        token = sendable(str.__str__(message.token))
+        pieces = split(token, self._options.max_token_bytes) if token else []
+        return [structs.replace(message, token=piece) for piece in pieces]
 
     def finish(self, cycle: int) -> None:
         """Nothing more will be said in this cycle: its last frame closes it. Does nothing if it is over."""
@@ -497,15 +503,3 @@ class Session:
         for cycle in list(self._cycles.values()):
             self._purge(cycle)
         self._wire.clear()
-
-
-def _split(token: str, max_bytes: int) -> list[str]:
-    """`token` in pieces of at most `max_bytes` UTF-8 bytes, cut behind white space where there is any."""
-    pieces, start = [], 0
-    while len(token) - start > max_bytes or len(token[start:].encode()) > max_bytes:
-        window = token[start : start + max_bytes]
-        fitting = window.encode()[:max_bytes].decode("utf-8", "ignore")
-        cut = max(fitting.rfind(" "), fitting.rfind("\n")) + 1 or len(fitting) or 1
-        pieces.append(token[start : start + cut])
-        start += cut
-    return [*pieces, token[start:]]

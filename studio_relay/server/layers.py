@@ -25,14 +25,15 @@ DEFAULTS: Mapping[str, str] = {
     "language": "en-US",
     "interruptible": "any",
     "welcome_greeting_interruptible": "any",
-    "report_input_during_agent_speech": "none",
     "dtmf_detection": "true",
     "events": "speaker-events tokens-played",
 }
 """What is emitted unless a layer says otherwise: what full mode needs, and what Twilio has changed before.
 
 The providers too, as Twilio's defaults (of the recogniser there are two, by the age of the account), or as a voice
-or model that was asked for needs them.
+or model that was asked for needs them. And `report_input_during_agent_speech`, equal to `interruptible`: with less, the
+words that interrupt a reply that is still streaming may never be reported; with more, a murmur over a disclosure that
+nothing may interrupt would be a new prompt, and end it.
 """
 
 DEFAULT = "default"
@@ -156,6 +157,9 @@ class _Reading:
         for name, text in DEFAULTS.items():
             if name != "welcome_greeting_interruptible" or "welcome_greeting" in self.values:
                 yield name, Value(text=text, layer=DEFAULT)
+        interruptible = self.values.get("interruptible")
+        reported = DEFAULTS["interruptible"] if interruptible is None else interruptible.text
+        yield "report_input_during_agent_speech", Value(text=reported, layer=f"{DEFAULT}, as interruptible")
         voice, model = self.values.get("voice"), self.values.get("speech_model")
         speaker = voice_provider(voice.text) if voice else "ElevenLabs"
         if speaker is not None:

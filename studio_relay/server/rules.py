@@ -1,6 +1,7 @@
 """What contradicts what in our TwiML: rules 3 to 7 of the protocol reference, 4.7, over values that are each right.
 
-A rule refuses where Twilio would end the call (error 64101), and warns where it would only do something else.
+A rule refuses where Twilio would end the call (error 64101), and warns where it would only do something else. Rule 10
+is our own: what can interrupt a reply is what should be reported while it is spoken.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ def check(values: Values, *, language: bool = False) -> Iterator[Finding]:
     """Every rule that is broken; `language` for the values of a `<Language>`."""
     for rule in (_multi, _flux_only, _thresholds, _other_provider, _model_family, _voice_shape):
         yield from rule(values, "code" if language else "language")
+    if not language:
+        yield from _reported_input(values)
 
 
 def _multi(values: Values, tag: str) -> Iterator[Finding]:
@@ -109,6 +112,29 @@ def _voice_shape(values: Values, tag: str) -> Iterator[Finding]:
         return
     examples = {"ElevenLabs": "UgBBYS2sOqTuMpoF3BR0", "Google": "en-US-Journey-O", "Amazon": "Joanna-Neural"}
     yield _warn(7, "voice", f"{voice} does not look like a voice of {provider}", examples[provider])
+
+
+_INPUT = {"any": ("speech", "dtmf"), "speech": ("speech",), "dtmf": ("dtmf",), "none": ()}
+_INPUT_NAMES = {("speech",): "speech", ("dtmf",): "keys", ("speech", "dtmf"): "speech and keys"}
+
+
+def _reported_input(values: Values) -> Iterator[Finding]:
+    """Twilio's own defaults stand for what is left out."""
+    name = "report_input_during_agent_speech"
+    interruptible = values.get("interruptible", "any")
+    interrupts, reported = _INPUT[interruptible], _INPUT[values.get(name, "none")]
+    if wider := tuple(one for one in reported if one not in interrupts):
+        message = (
+            f"wider than interruptible ({interruptible}): {_INPUT_NAMES[wider]} that cannot interrupt a reply will "
+            "still reach the agent while it speaks"
+        )
+        yield _warn(10, name, message, interruptible)
+    if narrower := tuple(one for one in interrupts if one not in reported):
+        message = (
+            f"narrower than interruptible ({interruptible}): {_INPUT_NAMES[narrower]} that can interrupt a reply may "
+            "never reach the agent"
+        )
+        yield _warn(10, name, message, interruptible)
 
 
 def _refuse(rule: int, name: str, message: str, example: str) -> Finding:

@@ -47,10 +47,11 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All findings about one flow, worst first."""
+    """All findings about one flow, worst first. `remarks` tell what Studio cannot do: no fault, and not counted."""
 
     flow: str
     findings: tuple[Finding, ...]
+    remarks: tuple[Finding, ...] = ()
     fail_on: Severity = "error"
 
     @property
@@ -64,7 +65,8 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         found = [finding.to_json() for finding in self.findings]
-        return {"version": 1, "ok": self.ok, "flow": self.flow, "findings": found}
+        told = {"remarks": [remark.to_json() for remark in self.remarks]} if self.remarks else {}
+        return {"version": 1, "ok": self.ok, "flow": self.flow, "findings": found, **told}
 
     def lines(self) -> Iterator[str]:
         """The report for a terminal, without colours; the last line counts."""

@@ -76,9 +76,12 @@ def lint(
         for found in rule.check(subject)
     ]
     unique = {(f.code, f.path, f.message): f for f in findings}
+    # A project that gives a remark a severity wants it counted.
+    remarks = {rule.code for rule in all_rules() if rule.remark} - config.severity.keys()
     return Report(
         flow=document.name,
-        findings=tuple(sorted(unique.values(), key=lambda f: f.rank)),
+        findings=tuple(sorted((f for f in unique.values() if f.code not in remarks), key=lambda f: f.rank)),
+        remarks=tuple(f for f in unique.values() if f.code in remarks),
         fail_on=config.fail_on,
     )
 
@@ -101,7 +104,7 @@ def _finding(rule: Rule, found: Found, config: LintConfig, nearness: Mapping[str
 
 def rule_table() -> str:
     """Every rule as a Markdown table, for the guide."""
-    cells = [(r.code, r.severity, r.title, r.why.replace("|", "\\|")) for r in all_rules()]
+    cells = [(r.code, "remark" if r.remark else r.severity, r.title, r.why.replace("|", "\\|")) for r in all_rules()]
     rows = [f"| {' | '.join(row)} |" for row in cells]
     return "\n".join(["| Code | Severity | What | Why |", "| --- | --- | --- | --- |", *rows]) + "\n"
 

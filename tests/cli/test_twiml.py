@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from xml.etree import ElementTree
 
@@ -30,6 +31,17 @@ def test_the_document_and_the_layer_of_each_value(run: Any, monkeypatch: pytest.
     assert rows["tts_provider"] == "default, for this voice Google"
     assert rows["url"] == "server wss://relay.example.com/relay"
     assert "warning: speech_model: rule 6: whisper is not a model we know" in table
+
+
+def test_what_is_reported_over_speech_is_explained_and_compared(run: Any) -> None:
+    table = run("twiml", "interruptible=dtmf").output
+    assert re.search("report_input_during_agent_speech +default, as interruptible +dtmf\n", table)
+    assert "warning:" not in table
+    wider = run("twiml", "report_input_during_agent_speech=any", "interruptible=none")
+    assert wider.exit_code == 0
+    assert "warning: report_input_during_agent_speech: rule 10: wider than interruptible (none)" in wider.output
+    narrower = run("twiml", "report_input_during_agent_speech=none").output
+    assert "speech and keys that can interrupt a reply may never reach the agent" in narrower
 
 
 def test_json_is_for_programs(run: Any) -> None:

@@ -443,7 +443,7 @@ def test_words_spoken_at_once_go_out_as_queued_ones_do() -> None:
 
 
 @pytest.mark.parametrize(
-    "why", ["first", "waiting", "behind", "long", "not ASCII", "subclass", "finished", "unknown", "ended"]
+    "why", ["first", "waiting", "behind", "long", "control", "nothing", "subclass", "finished", "unknown", "ended"]
 )
 def test_what_cannot_be_spoken_at_once_is_left_to_be_queued(why: str) -> None:
     session = started(max_token_bytes=40)
@@ -463,7 +463,9 @@ def test_what_cannot_be_spoken_at_once_is_left_to_be_queued(why: str) -> None:
         target = 99
     elif why == "ended":
         session.end()
-    token = {"long": "x" * 11, "not ASCII": "å", "subclass": type("Phrase", (str,), {})("x")}.get(why, token)
+    token = {"long": "x" * 11, "control": "x\x07", "nothing": "", "subclass": type("Phrase", (str,), {})("x")}.get(
+        why, token
+    )
     waiting, speeches = session.waiting, [speech.text for speech in session.playback.speeches]
     assert session.speak(target, token, 0.1) is None
     assert (session.waiting, [speech.text for speech in session.playback.speeches]) == (waiting, speeches)

@@ -176,7 +176,7 @@ def test_what_the_defaults_are() -> None:
         "url": "wss://relay.example.com/relay",
         "language": "en-US",
         "interruptible": "any",
-        "reportInputDuringAgentSpeech": "none",
+        "reportInputDuringAgentSpeech": "any",
         "dtmfDetection": "true",
         "events": "speaker-events tokens-played",
         "ttsProvider": "ElevenLabs",
@@ -184,6 +184,52 @@ def test_what_the_defaults_are() -> None:
     }
     assert element(made(), "Connect").attrib == {"action": f"{BASE}/connect-action", "method": "POST"}
     assert element(made(welcome_greeting="Hi")).get("welcomeGreetingInterruptible") == "any"
+
+
+@pytest.mark.parametrize("interruptible", ["any", "dtmf", "speech", "none"])
+def test_what_may_interrupt_is_reported_and_nothing_else(interruptible: str) -> None:
+    for twiml in (made(interruptible=interruptible), made({}, {"interruptible": interruptible})):
+        value = twiml.values["report_input_during_agent_speech"]
+        assert (value.text, value.layer) == (interruptible, "default, as interruptible")
+        assert not twiml.warnings
+    assert made().values["report_input_during_agent_speech"].layer == "default, as interruptible"
+    assert made(interruptible=None).text("report_input_during_agent_speech") == "any"  # as Twilio's own default
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_what_somebody_asked_to_be_reported_stays(layer: int) -> None:
+    written: list[dict[str, Any]] = [{}, {}, {}]
+    written[layer] = {"reportInputDuringAgentSpeech": "dtmf"}
+    twiml = made(written[0], written[1], **written[2])
+    value = twiml.values["report_input_during_agent_speech"]
+    assert (value.text, value.layer) == ("dtmf", ("environment", "agent desk", "argument")[layer])
+    assert made(report_input_during_agent_speech=None).values.get("report_input_during_agent_speech") is None
+
+
+@pytest.mark.parametrize(
+    ("interruptible", "report", "wider", "narrower"),
+    [
+        ("none", "any", "speech and keys", ""),
+        ("dtmf", "speech", "speech", "keys"),
+        ("dtmf", "any", "speech", ""),
+        ("any", "none", "", "speech and keys"),
+        ("any", "dtmf", "", "speech"),
+        (None, "none", "", "speech and keys"),
+        ("speech", None, "", "speech"),
+        ("none", None, "", ""),
+        ("any", "any", "", ""),
+    ],
+)
+def test_what_is_reported_and_what_may_interrupt_are_compared(
+    interruptible: str | None, report: str | None, wider: str, narrower: str
+) -> None:
+    twiml = made(interruptible=interruptible, report_input_during_agent_speech=report)
+    place = "report_input_during_agent_speech: rule 10: "
+    said = [warning.removeprefix(place) for warning in twiml.warnings if warning.startswith(place)]
+    found = [line.partition(" ")[0] for line in said]
+    assert found == ["wider"] * bool(wider) + ["narrower"] * bool(narrower)
+    for what, line in zip(filter(None, (wider, narrower)), said, strict=True):
+        assert f": {what} " in line
 
 
 def test_the_simulated_twilio_understands_it() -> None:
@@ -282,6 +328,12 @@ WARNED: list[tuple[int, str, dict[str, Any], dict[str, Any]]] = [
         {"voice": "en-US-Neural2-F", "tts_provider": "Google"},
     ),
     (7, "voice", {"languages": [{"code": "de-DE", "voice": "Vicki-Neural"}]}, {"voice": "Vicki-Neural"}),
+    (
+        10,
+        "report_input_during_agent_speech",
+        {"report_input_during_agent_speech": "any", "interruptible": "dtmf", "languages": [{"code": "es-ES"}]},
+        {"report_input_during_agent_speech": "dtmf", "interruptible": "dtmf", "languages": [{"code": "es-ES"}]},
+    ),
 ]
 
 

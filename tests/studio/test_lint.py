@@ -385,8 +385,9 @@ def test_a_seeded_defect_is_found_where_it_stands(code: str, path: str, change: 
 
 
 def test_every_rule_has_a_seeded_defect_and_a_documented_reason() -> None:
-    needs_an_agent = {"SR609"}
-    assert {rule.code for rule in all_rules()} == {code for code, _, _ in DEFECTS} | needs_an_agent
+    needs_an_agent, is_a_remark = {"SR609"}, {"SR613"}
+    assert {rule.code for rule in all_rules()} == {code for code, _, _ in DEFECTS} | needs_an_agent | is_a_remark
+    assert {rule.code for rule in all_rules() if rule.remark} == is_a_remark
     for rule in all_rules():
         assert rule.why.endswith("."), rule.code
         assert 0 <= rule.impact <= 9
@@ -397,6 +398,46 @@ def test_the_sound_flow_has_nothing_to_report() -> None:
     assert report.findings == ()
     assert report.ok
     assert list(report.lines()) == ["seeded.json: nothing to report"]
+
+
+def test_what_the_widget_cannot_do_is_a_remark_and_no_finding() -> None:
+    report = linted(both(props("relay", interruptible="any"), unwire("relay", "failed")))
+    assert "SR613" not in [finding.code for finding in report.findings]
+    (remark,) = report.remarks
+    assert (remark.code, remark.path, remark.widget) == ("SR613", "#/states/2", "relay")
+    assert "may never reach the server" in remark.message
+    assert "--shape redirect" in remark.hint
+    assert report.to_json()["remarks"] == [remark.to_json()]
+    assert not any("SR613" in line for line in report.lines())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        props("relay", interruptible="none"),
+        props("relay", interruptible="false"),
+        props("relay", interruptible="dtmf"),
+        props("relay", report_input_during_agent_speech="any"),
+        props("relay", reportInputDuringAgentSpeech="any"),
+    ],
+)
+def test_there_is_no_remark_where_no_words_are_lost(change: Change) -> None:
+    assert linted(change).remarks == ()
+
+
+@pytest.mark.parametrize("interruptible", ["", "true", "any", "speech", "{{flow.variables.x}}"])
+def test_whatever_lets_speech_interrupt_is_worth_the_remark(interruptible: str) -> None:
+    assert [remark.code for remark in linted(props("relay", interruptible=interruptible)).remarks] == ["SR613"]
+
+
+def test_a_remark_is_made_once_for_a_flow_and_can_be_counted_or_ignored() -> None:
+    def twice(definition: dict[str, Any]) -> None:
+        definition["states"].append({**json.loads(json.dumps(state(definition, "relay"))), "name": "again"})
+
+    assert len(linted(twice).remarks) == 1
+    counted = linted(twice, config=LintConfig(severity={"SR613": "warning"}))
+    assert (counted.remarks, [f.code for f in counted.of("warning") if f.code == "SR613"]) == ((), ["SR613"])
+    assert linted(twice, config=LintConfig(ignore=frozenset({"SR613"}))).remarks == ()
 
 
 def test_parameters_are_checked_against_a_known_agent() -> None:
@@ -462,7 +503,9 @@ def test_forms_of_a_report() -> None:
                 "hint": "Take the quotes away: 30.",
             }
         ],
+        "remarks": [remark.to_json() for remark in report.remarks],
     }
+    assert "remarks" not in linted(props("relay", interruptible="none")).to_json()
     assert list(report.lines())[-1] == "seeded.json: 1 error"
     sarif = to_sarif([report], {rule.code: rule.title for rule in all_rules()}, "0.1.0")
     (run,) = sarif["runs"]

@@ -45,6 +45,9 @@ def command(
     switched off, or judged otherwise, in the nearest .studio-relay.toml or pyproject.toml, or by --ignore, never
     inside the flow. Exits with 1 if there is an error; `fail-on = "warning"` in the settings is stricter.
 
+    A remark tells what Studio's widget cannot do. It is no finding, is shown once, and never changes the exit code,
+    unless the settings give its rule a severity.
+
     --json prints one report for one flow, and a list of them as `reports` for several.
     """
     from studio_relay.cli.errors import FOUND_WRONG, NOT_DONE
@@ -125,7 +128,21 @@ def _print_text(reports: Sequence[Report]) -> None:
     found = [finding for report in reports for finding in report.findings]
     counts = [(sum(f.severity == severity for f in found), severity) for severity in SEVERITIES]
     words = ", ".join(count(number, severity) for number, severity in counts if number)
+    _print_remarks(reports)
     print_wrapped(f"{words or 'nothing to report'} in {count(len(reports), 'flow')}")
+
+
+def _print_remarks(reports: Sequence[Report]) -> None:
+    """Each once, however many flows it is about."""
+    from studio_relay.cli.flow.printing import count, print_wrapped
+    from studio_relay.cli.printable import printable
+
+    remarks = [(report.flow, remark) for report in reports for remark in report.remarks]
+    for code in dict.fromkeys(remark.code for _, remark in remarks):
+        (flow, first), *others = [(flow, remark) for flow, remark in remarks if remark.code == code]
+        more = f" and {count(len(others), 'flow')} more" if others else ""
+        print_wrapped(f"remark {code}: {first.message} {first.hint}")
+        print_wrapped(printable(f"({flow}: {first.widget}{more})"), indent="  ")
 
 
 def _print_finding(finding: Finding) -> None:

@@ -193,6 +193,13 @@ _NAMES = {
 }
 
 
+_REPORT_INPUT = {
+    "yes": "the widget takes it; set it to what interruptible is, so that words that interrupt a reply arrive",
+    "no": "the widget does not take it; words that interrupt a streaming reply may never reach the server",
+    "undetermined": "undetermined; until it is known, count on words that interrupt a streaming reply being lost",
+}
+
+
 def _print_facts(found: Facts) -> None:
     from studio_relay.cli.flow.printing import count, print_wrapped
 
@@ -204,6 +211,8 @@ def _print_facts(found: Facts) -> None:
         print_wrapped(f"{name}: {fact.json}{required}{values}", first="  ", indent="      ")
     events = "not checked by the validator" if found.unknown_events == "ignored" else ", ".join(found.events)
     print_wrapped(f"events: {events or 'undetermined'}", indent="  ", first="")
+    said = f"reportInputDuringAgentSpeech: {_REPORT_INPUT[found.takes_report_input]}"
+    print_wrapped(said, indent="  ", first="")
     open_ = [*found.undetermined, *found.not_accepted]
     if open_:
         print_wrapped(f"undetermined: {', '.join(open_)}", indent="  ", first="")

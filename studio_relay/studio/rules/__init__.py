@@ -32,7 +32,10 @@ Check = Callable[[Subject], Iterator[Found]]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One rule. `impact` says how much of it a caller would notice, 0 nothing to 9 all; `why` is its documentation."""
+    """One rule. `impact` says how much of it a caller would notice, 0 nothing to 9 all; `why` is its documentation.
+
+    A `remark` is about a limit of Studio's rather than a fault of the flow: it is told once, and never counts.
+    """
 
     code: str
     title: str
@@ -40,17 +43,19 @@ class Rule:
     impact: int
     why: str
     check: Check
+    remark: bool = False
 
 
 _rules: list[Rule] = []
 
 
-def rule(code: str, title: str, *, severity: Severity, impact: int) -> Callable[[Check], Check]:
+def rule(code: str, title: str, *, severity: Severity, impact: int, remark: bool = False) -> Callable[[Check], Check]:
     """Register a check; its docstring becomes the rule's documentation."""
 
     def register(check: Check) -> Check:
         why = " ".join((check.__doc__ or "").split())
-        _rules.append(Rule(code=code, title=title, severity=severity, impact=impact, why=why, check=check))
+        known = Rule(code=code, title=title, severity=severity, impact=impact, why=why, check=check, remark=remark)
+        _rules.append(known)
         return check
 
     return register

@@ -254,3 +254,35 @@ def ambiguous_contains(subject: Subject) -> Iterator[Found]:
             if earlier:
                 words = f"'contains {value}' is never reached: 'contains {earlier}' before it matches too"
                 yield at(widget, f"transitions/{t.position}/conditions/0/value", words)
+
+
+@rule("SR613", "words that interrupt may be lost", severity="notice", impact=2, remark=True)
+def unreported_interruptions(subject: Subject) -> Iterator[Found]:
+    """Studio's widget cannot ask for `reportInputDuringAgentSpeech`. When a caller interrupts a reply that is still
+    streaming with a few words ("stop it"), Twilio stops the reply and may never report the words. A redirect stage
+    asks for them. Told once for a flow."""
+    for widget in _relays(subject):
+        if _speech_interrupts(widget) and not any(_plain(key) == _REPORT for key in widget.properties):
+            words = (
+                "Studio's widget cannot ask for reportInputDuringAgentSpeech. When a caller interrupts a streaming "
+                'reply with a few words ("stop it"), the reply stops, but the words may never reach the server.'
+            )
+            hint = (
+                "The server then waits 2 seconds and asks the caller to say it again. To get every word, use a "
+                "redirect stage: studio-relay flow configure --shape redirect."
+            )
+            yield at(widget, "", words, hint=hint)
+            return
+
+
+_REPORT = "reportinputduringagentspeech"
+
+
+def _speech_interrupts(widget: Widget) -> bool:
+    """What is left out or made of Liquid may be anything, and Twilio's default is that all input interrupts."""
+    return widget.text("interruptible").strip().lower() not in ("none", "false", "dtmf")
+
+
+def _plain(key: str) -> str:
+    """A property's name however it is spelled."""
+    return key.replace("_", "").lower()

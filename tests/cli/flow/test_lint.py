@@ -20,7 +20,20 @@ def faulty(flow: Any, kit: Any) -> Path:
 def test_a_clean_flow_is_0_and_a_line(run: Any, kit: Any) -> None:
     done = run("flow", "lint", str(kit.repo / "studio_flows" / "front_desk.json"))
     assert done.exit_code == 0
-    assert done.output == "nothing to report in 1 flow\n"
+    *remark, last = done.output.splitlines()
+    assert last == "nothing to report in 1 flow"
+    assert remark[0].startswith("remark SR613: Studio's widget cannot ask for")
+    assert remark[-1].endswith("front_desk.json: relay)")
+    redirect = run("flow", "lint", str(kit.repo / "studio_flows" / "front-desk-to-flex.redirect.json"))
+    assert redirect.output == "nothing to report in 1 flow\n"
+
+
+def test_a_remark_is_told_once_for_all_flows(run: Any, kit: Any) -> None:
+    done = run("flow", "lint", str(kit.repo / "studio_flows"))
+    assert done.exit_code == 0
+    assert done.output.count("SR613") == 1
+    assert "flows more) nothing to report in" in " ".join(done.output.split())
+    assert run("flow", "lint", "--ignore", "SR613", str(kit.repo / "studio_flows")).output.count("\n") == 1
 
 
 def test_an_error_is_1_with_place_widget_and_hint(run: Any, faulty: Path) -> None:
@@ -47,7 +60,8 @@ def test_no_line_is_wider_than_the_terminal(
 def test_json_of_one_flow_is_its_report(run: Any, faulty: Path) -> None:
     done = run("flow", "lint", "--json", str(faulty))
     report = json.loads(done.stdout)
-    assert list(report) == ["version", "ok", "flow", "findings"]
+    assert list(report) == ["version", "ok", "flow", "findings", "remarks"]
+    assert [remark["code"] for remark in report["remarks"]] == ["SR613"]
     assert report["ok"] is False
     assert report["flow"] == faulty.as_posix()
     assert report["findings"][0]["code"] == "SR107"

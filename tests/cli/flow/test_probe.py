@@ -46,6 +46,8 @@ def test_facts_are_written_and_the_change_is_shown(run: Callable[..., Result], h
     assert (facts["version"], facts["widget"], facts["asked"]) == (1, "run-conversation-relay", hidden.asked)
     assert {name: row["json"] for name, row in facts["properties"].items()} == DOCUMENTED
     assert facts["properties"]["url"]["required"] is True
+    assert facts["takes_report_input_during_agent_speech"] == "no"
+    assert "reportInputDuringAgentSpeech: the widget does not take it" in done.stdout
 
 
 def test_json_is_the_whole_report_and_nothing_else(run: Callable[..., Result], hidden: Validator) -> None:

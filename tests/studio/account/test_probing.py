@@ -69,6 +69,39 @@ def assert_nothing_wrong(validator: Validator, facts: Facts) -> None:
     assert validator.asked == facts.asked <= MOST_REQUESTS
 
 
+# ----------------------------------------------------------------------- what callers say over speech
+
+
+@pytest.mark.parametrize("says", ["all", "first", "ten"])
+@pytest.mark.parametrize("unknown", UNKNOWN)
+@pytest.mark.parametrize("spelling", ["report_input_during_agent_speech", "reportInputDuringAgentSpeech", None])
+def test_it_is_learnt_whether_the_widget_can_ask_for_input_over_speech(
+    spelling: str | None, unknown: str, says: str
+) -> None:
+    kinds: dict[str, Any] = DOCUMENTED
+    table = {name: Row(kind, required=name == "url") for name, kind in kinds.items()}
+    if spelling is not None:
+        table[spelling] = Row("string", one_of=("any", "none", "dtmf", "speech"))
+    facts = solve(
+        asking(Validator(table, Temper(unknown=unknown, words="java", says=says), events=("success", "failed")))
+    )
+    assert facts.takes_report_input == ("yes" if spelling else "no")
+    assert facts.to_json()["takes_report_input_during_agent_speech"] == facts.takes_report_input
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN)
+def test_it_is_asked_for_first_of_what_is_open_though_nothing_but_yes_or_no_is_said(unknown: str) -> None:
+    table: dict[str, Row] = {"url": Row("string", required=True), "report_input_during_agent_speech": Row("string")}
+    validator = Validator(table, Temper(unknown=unknown, words="blunt", says="nothing"), events=("success", "failed"))
+    facts = solve(asking(validator))
+    assert facts.takes_report_input == "yes"
+
+
+def test_where_requests_run_out_it_is_undetermined() -> None:
+    validator = validator_of(plausible_table, 1, words="blunt", says="nothing")
+    assert solve(asking(validator), most=8).takes_report_input == "undetermined"
+
+
 # ------------------------------------------------------------------------------------------ recovered whole
 
 

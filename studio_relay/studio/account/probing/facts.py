@@ -15,6 +15,8 @@ from studio_relay.studio.account.probing.words import Complaint
 
 T = TypeVar("T")
 Unknown = Literal["refused", "ignored", "undetermined"]
+Taken = Literal["yes", "no", "undetermined"]
+_REPORT_INPUT = ("report_input_during_agent_speech", "reportInputDuringAgentSpeech", "report_input")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,14 @@ class Facts:
     event_words: tuple[str, ...]
     unknown_words: tuple[str, ...]
 
+    @property
+    def takes_report_input(self) -> Taken:
+        """Whether the widget can ask for what callers say over speech; `no` if no spelling of it is a property."""
+        if any(name in self.properties for name in _REPORT_INPUT):
+            return "yes"
+        refused = {*self.not_properties, *self.not_accepted}
+        return "no" if refused.issuperset(_REPORT_INPUT[:2]) else "undetermined"
+
     def to_json(self) -> dict[str, Any]:
         """The file: nothing in it says whose account was asked, or when."""
         return {
@@ -90,6 +100,7 @@ class Facts:
             "not_properties": list(self.not_properties),
             "not_accepted": {name: list(types) for name, types in self.not_accepted.items()},
             "undetermined": list(self.undetermined),
+            "takes_report_input_during_agent_speech": self.takes_report_input,
             "events": list(self.events),
             "not_events": list(self.not_events),
             "event_words": list(self.event_words),
