@@ -63,8 +63,9 @@ _SEGMENT_ENDS = (".", ":", "!", "?", "…", "。", "！", "？")
 _PREEMPTED_SECONDS = 0.4
 # Tokens further apart than this are placed in time one by one when a position is estimated.
 _PAUSE_SECONDS = 0.25
-# A caller who is asked to repeat something needs longer than this to hear the question and to answer it.
-_UNDER_WAY_SECONDS = 1.2
+# How slowly somebody speaks at most, and how long a final prompt takes behind the last word.
+_SLOW_WORD_SECONDS = 0.5
+_FINAL_SECONDS = 0.9
 # Of so many cut speeches words may still be on the wire; the caller can hardly cut faster.
 _CUTS_ON_THE_WIRE = 6
 
@@ -96,7 +97,7 @@ class Playback:
         self._just_cut: list[Speech] = []
         self._going_on: Speech | None = None  # the leftovers that sound, since the last cut
         self._assumed: Speech | None = None  # whose last words were taken for heard since nothing told otherwise
-        self._assumed_at = NEVER
+        self._assumed_at = NEVER  # when that was cut
         self._withheld = False  # without events: no prompt since the last cut, so leftovers may be sounding
         self._leftovers_end = NEVER
         self.round_trip = estimate.RoundTrip()
@@ -349,7 +350,6 @@ class Playback:
         self._greeting_sounds = False
         self._cut_at = self._off_at = now
         self._going_on = None
-        self._check_assumption(now)
         self._just_cut = [speech for speech in cutting if speech.cut]
         for speech in self._just_cut:
             speech.cut_at = now
@@ -406,11 +406,22 @@ class Playback:
         places = leftover_places(self.speeches[self._pointer :], self._cut_at)
         for place in places if wanted else ():
             if spans := place.follow(wanted):
+                before = self._segments_before(place)
+                if not before:
+                    self._learn_round_trip(place)
+                self._assumed = None
+                self._hear([*before, *spans])
                 for span in spans:
                     span.speech.estimated = True
-                self._learn_round_trip(place)
-                self._hear(spans)
                 return [span.speech for span in spans]
+        return []
+
+    def _segments_before(self, place: Place) -> list[Span]:
+        """The leftovers that had been played when the segment began here: a fragment tells of its segment alone."""
+        speech, start = next(self._on_the_wire(), (None, 0))
+        told = prefix_of(place.speech.text, place.start)
+        if speech is place.speech and start < place.start and told.endswith((*_SEGMENT_ENDS, ",")):
+            return [Span(place.speech, start, place.start)]
         return []
 
     def _learn_round_trip(self, place: Place) -> None:
@@ -419,12 +430,12 @@ class Playback:
         if sent_at is not None and place.start > place.speech.heard:
             self.round_trip.seen = place.speech.cut_at - sent_at
 
-    def prompted(self, now: float) -> None:
-        """A prompt came. Without events it says that nothing sounds: Twilio withholds it while anything does."""
+    def prompted(self, words: int, now: float) -> None:
+        """A prompt of so many words came. Without events it says that nothing sounds, or Twilio would withhold it."""
         if self.certain:
             return
         self._withheld = False
-        self._check_assumption(now)
+        self._check_assumption(words, now)
         if self._last_sent_at <= self._cut_at:
             self._busy_until = min(self._busy_until, now)
 
@@ -433,11 +444,11 @@ class Playback:
         if self._withheld:
             self._guess_leftovers(now)
         self._withheld = False
-        self._assumed_at = now
 
-    def _check_assumption(self, now: float) -> None:
-        """Words that come this soon were under way when we took them for withheld: so no leftovers sounded."""
-        if self._assumed is not None and now < self._assumed_at + _UNDER_WAY_SECONDS:
+    def _check_assumption(self, words: int, now: float) -> None:
+        """A caller who may have spoken from the cut until now was not withheld: so no leftovers sounded."""
+        spoke_for = now - self._assumed_at - _FINAL_SECONDS
+        if self._assumed is not None and spoke_for <= words * _SLOW_WORD_SECONDS:
             self._assumed.late.pop()
         self._assumed = None
 
@@ -450,7 +461,7 @@ class Playback:
         if end > start:
             speech.late.append((start, end))
             speech.estimated = True
-            self._assumed = speech
+            self._assumed, self._assumed_at = speech, self._cut_at
 
     def _estimate_preempted(self, cycle: int, now: float) -> None:
         """Speech of another cycle follows: what still sounds and may be preempted ends here."""

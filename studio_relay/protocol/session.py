@@ -225,7 +225,7 @@ class Session:
     def _prompt(self, message: Prompt, now: float) -> Event:
         self._sound_after_key = True
         self.playback.caller_sounds()
-        self.playback.prompted(now)
+        self.playback.prompted(len(message.voice_prompt.split()), now)
         final = message.last and bool(message.voice_prompt.strip())
         self.state = move(self.state, Input.PROMPT if final else Input.PROMPT_PART)
         if not final:
