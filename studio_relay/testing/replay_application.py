@@ -9,6 +9,9 @@ Not all that the caller did is in a file. Without partial prompts the recogniser
   (it may also come before the `clientSpeaking off`, or, without speaker events, from nowhere);
 * an `interrupt` that no line of the file explains was caused by such an idea, and is caused where it was recorded.
 
+Which frames were on the wire when Twilio cut a reply that still streamed, and what became of them, is in no file
+either. Where the measured delay does not explain such a recording, others and every reading of leftovers are tried.
+
 A host may know less of a close than its code and reason (granian knows no reason): what it does not know is not
 compared. The times of a call that was made with `--speed` are stretched to those of the call.
 """
@@ -16,21 +19,29 @@ compared. The times of a call that was made with `--speed` are stretched to thos
 from __future__ import annotations
 
 import json
+import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from studio_relay.errors import RecordingError
 from studio_relay.recording.reading import CloseLine, FrameLine, HttpLine, Recording, read_recording
 from studio_relay.testing.attributes import AttributesRefused, RelayAttributes
 from studio_relay.testing.identity import Identity
+from studio_relay.testing.line_delay import Delay, FixedDelay
 from studio_relay.testing.outputs import Callback, Close, Output, Send
+from studio_relay.testing.playback import Leftovers
+from studio_relay.testing.rates import MeasuredRates
 from studio_relay.testing.replay import Difference, DifferenceKind, ReplayReport, Timing, first_difference
 from studio_relay.testing.replay_order import check_order
 from studio_relay.testing.replay_spans import Moment, measure
 from studio_relay.testing.session import TwilioEnd
 from studio_relay.testing.twilio import SETUP_MS
+
+LINKS_MS = range(10, 410, 15)
+"""The delays, both ways together, that are tried where the measured one does not explain a recording."""
 
 MAX_WORDS_OFF = 2
 """A cut fragment may be this many words longer or shorter than the recorded one."""
@@ -71,8 +82,8 @@ def replay_as_application(path: str | Path) -> ReplayReport:
     timings: list[Timing] = []
     difference: Difference | None = None
     for session in recording.sessions:
-        replay = _SessionReplay(recording, session)
-        difference = replay.run() or _closed_too_early(recording, session)
+        replay, difference = _replay(recording, session)
+        difference = difference or _closed_too_early(recording, session)
         timings += measure(replay.moments)
         for name, count in replay.compared.items():
             compared[name] += count
@@ -86,6 +97,31 @@ def replay_as_application(path: str | Path) -> ReplayReport:
         timings=timings,
         masked=bool(recording.masked),
     )
+
+
+def _replay(recording: Recording, session: int) -> tuple[_SessionReplay, Difference | None]:
+    """The replay that explains the session, or the one with the measured delay, and where that differs."""
+    first = _SessionReplay(recording, session)
+    difference = first.run()
+    if difference is None or not _cuts_an_open_cycle(recording, session):
+        return first, difference
+    for leftovers, link_ms in product(get_args(Leftovers), LINKS_MS):
+        other = _SessionReplay(recording, session, leftovers=leftovers, delay=FixedDelay(link_ms))
+        if other.run() is None:
+            return other, None
+    return first, difference
+
+
+def _cuts_an_open_cycle(recording: Recording, session: int) -> bool:
+    """Whether an interrupt came while the server had begun a talk cycle and not closed it."""
+    is_open = False
+    for line in recording.of_session(session):
+        frame = (line.frame or {}) if isinstance(line, FrameLine) else {}
+        if frame.get("type") == "text":
+            is_open = not frame.get("last")
+        elif frame.get("type") == "interrupt" and is_open:
+            return True
+    return False
 
 
 def _closed_too_early(recording: Recording, session: int) -> Difference | None:
@@ -115,10 +151,24 @@ class _Parted(Exception):
         self.difference = difference
 
 
+class _RecordedCommas(MeasuredRates):
+    """The measured times; which comma ends a segment follows no rule, so it is taken from what was played."""
+
+    def __init__(self, played: Sequence[str], reported: Callable[[], int]) -> None:
+        self._played = played
+        self._reported = reported
+
+    def comma_at(self) -> int:
+        segment = "".join(self._played[self._reported() :][:1]).rstrip()
+        return len(segment) if segment.endswith(",") else sys.maxsize
+
+
 class _SessionReplay:
     """One session of the file played through one simulated Twilio."""
 
-    def __init__(self, recording: Recording, session: int) -> None:
+    def __init__(
+        self, recording: Recording, session: int, *, leftovers: Leftovers = "joined", delay: Delay | None = None
+    ) -> None:
         self.session = session
         self.compared = {"frames": 0, "closes": 0, "callbacks": 0}
         self.moments: list[Moment] = []
@@ -132,7 +182,11 @@ class _SessionReplay:
             identity=_identity(self._setup.frame or {}),
             session_id=str((self._setup.frame or {}).get("sessionId", "")),
             answered_ms=answered,
+            leftovers=leftovers,
+            rates=_RecordedCommas([str(value) for value in _played(self._lines)], self._reported),
         )
+        self._end.delay = delay or self._end.delay
+        self._sent_ms = 0
         self._out: deque[Output] = deque()
         self._anchor = (answered, answered)
         self._fragment: str | None = None
@@ -141,6 +195,9 @@ class _SessionReplay:
         self._ended = False
         if self._voice is not None:
             self._moment(self._voice.number, "twiml", answered, answered)
+
+    def _reported(self) -> int:
+        return sum(event.name == "tokensPlayed" for event in self._end.played)
 
     def run(self) -> Difference | None:
         """Play every line; the first difference, if there is one."""
@@ -198,7 +255,8 @@ class _SessionReplay:
         return at
 
     def _server_sends(self, line: FrameLine) -> None:
-        at = self._at(line.ms)
+        # Twilio's times may run ahead of the recorded ones; frames of a socket never overtake each other.
+        at = self._sent_ms = max(self._at(line.ms), self._sent_ms)
         self._until(at)
         # Written as most encoders do, since a refused frame is echoed as it was written.
         raw = line.raw if line.frame is None else json.dumps(line.frame, ensure_ascii=False, separators=(",", ":"))
@@ -401,6 +459,12 @@ def _lines_of(recording: Recording, session: int) -> list[FrameLine | CloseLine 
         if isinstance(line, HttpLine) and form and "SessionStatus" in form and form.get("SessionId") in ids:
             return [*lines, line]
     return lines
+
+
+def _played(lines: Iterable[object]) -> Iterator[object]:
+    """What was reported played, in order."""
+    frames = (line.frame for line in lines if isinstance(line, FrameLine) and line.dir == "in" and line.frame)
+    return (frame.get("value") for frame in frames if frame.get("name") == "tokensPlayed")
 
 
 def _relay_before(recording: Recording, setup: FrameLine) -> HttpLine | None:

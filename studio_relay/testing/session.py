@@ -191,7 +191,7 @@ class TwilioEnd:
         self.caller_turns.append(CallerTurn(at_ms=now, digits=key))
         self.caller_sound.append((now, "key"))
         if not self.attributes.dtmf_detection:
-            self._teach("a key was pressed, but dtmfDetection is off: the server is not told")
+            self._untold(now, "a key was pressed, but dtmfDetection is off: the server is not told")
             return
         cuts = self.playback.interruptible_by("dtmf")
         if cuts or self._reported("dtmf"):
@@ -279,6 +279,9 @@ class TwilioEnd:
         reason += f'"{self.attributes.report_input_during_agent_speech}"'
         if self.attributes.mode == "widget":
             reason += ", and Studio's widget cannot change that"
+        self._untold(at, reason)
+
+    def _untold(self, at: int, reason: str) -> None:
         self._teach(reason)
         self.unreported.append((at, reason))
 

@@ -60,7 +60,9 @@ steps:
   - hear: you said stop
 timeout: 4
 """
-LESSON = "what the caller said over uninterruptible speech was not reported (as Twilio does)"
+LESSON = (
+    'Twilio did not report what the caller said while the agent was speaking: reportInputDuringAgentSpeech is "none"'
+)
 
 
 def test_words_that_were_never_reported_explain_a_failure(caller: Any) -> None:
