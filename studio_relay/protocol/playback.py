@@ -30,6 +30,7 @@ were played while the caller spoke.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 
 from studio_relay.protocol import estimate
@@ -95,6 +96,7 @@ class Playback:
         self._expects_twin = False  # that was a cut fragment, and its interrupt is still to come
         self._cut_at = NEVER
         self._just_cut: list[Speech] = []
+        self._recently_cut: list[Speech] = []
         self._going_on: Speech | None = None  # the leftovers that sound, since the last cut
         self._assumed: Speech | None = None  # whose last words were taken for heard since nothing told otherwise
         self._assumed_at = NEVER  # when that was cut
@@ -166,11 +168,11 @@ class Playback:
         wanted = squeeze(value)
         if not wanted or self._is_twin(f"interrupt:{wanted}", now) or self._is_fragment_again(wanted, now):
             return
-        repeated = wanted == self._last_report[0]
+        repeated, doubled = wanted == self._last_report[0], (wanted, now) == self._last_report
         self._last_report, self._expects_twin = (wanted, now), not wanted.endswith(_SEGMENT_ENDS)
         if self._greeting_sounds and self.greeting is None:
             self._greeted(value, now)
-        elif not self._place(value, wanted, now, repeated):
+        elif not (self._place(value, wanted, now, repeated) or (not doubled and self._place_late(wanted))):
             self._lost = self._lost or not (repeated or self._greeted(value, now))
         self._heard_at = now
 
@@ -189,6 +191,14 @@ class Playback:
             or self._tones_played(value, due=False)
             or (not repeated and (self._find_ahead(wanted) or self._find_roughly(value, wanted)))
         )
+
+    def _place_late(self, wanted: str) -> bool:
+        """Words that were taken for those of a later reply were leftovers after all, if that said the same."""
+        for place in leftover_places(self._recently_cut, self._cut_at):
+            if spans := replace(place, later=()).follow(wanted):
+                spans[0].speech.hear(*spans[0][1:])
+                return True
+        return False
 
     def _late(self, wanted: str, now: float) -> bool:
         """True for the report of a fragment that the interrupt just before it did not tell."""
@@ -247,7 +257,8 @@ class Playback:
         """Nothing before these speeches will be reported any more."""
         passed, self._pointer = self._pointer, self.speeches.index(left[0]) if left else len(self.speeches)
         for speech in self.speeches[passed : self._pointer]:
-            speech.forget_frames()
+            if speech not in self._recently_cut:
+                speech.forget_frames()
 
     def _waiting_before(self, speech: Speech) -> list[Speech]:
         before = self.speeches[self._pointer : self.speeches.index(speech)]
@@ -351,15 +362,18 @@ class Playback:
         self._cut_at = self._off_at = now
         self._going_on = None
         self._just_cut = [speech for speech in cutting if speech.cut]
+        self._recently_cut = [*self._recently_cut, *self._just_cut]
         for speech in self._just_cut:
             speech.cut_at = now
+        for speech in self._recently_cut:
             speech.forget_frames(now - SLOW_WIRE_SECONDS)
+        del self._recently_cut[:-_CUTS_ON_THE_WIRE]
         self._resume(now)
 
     def _resume(self, now: float) -> None:
         """What was not cut sounds next, behind leftovers: estimates start again with these."""
         left = [speech for speech in self._waiting() if speech.pending]
-        cut = [speech for speech in self.speeches[self._pointer :] if speech.cut][-_CUTS_ON_THE_WIRE:]
+        cut = [speech for speech in self.speeches[self._pointer :] if speech in self._recently_cut]
         self._pass(sorted([*left, *cut], key=self.speeches.index))
         self._marks = [(speech, 0, now) for speech in left]
         leftovers = "" if self.certain else self._leftovers()
