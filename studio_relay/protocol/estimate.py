@@ -81,6 +81,11 @@ class RoundTrip:
         likely = (self.shortest + self.longest) / 2 if self.seen is None else self.seen
         return min(max(likely, self.shortest), self.longest)
 
+    def seconds_to_sound(self, *, out_of_silence: bool) -> float:
+        """How soon after words were sent a report can say that they sound, at the earliest."""
+        on_the_wire = self.shortest if self.seen is None else self.seconds
+        return on_the_wire + (_SHORTEST_START if out_of_silence else 0.0)
+
     def began(self, seconds: float) -> None:
         """Speech sent into silence was cut, and that was reported so long after, less the time for which it sounded.
 

@@ -238,9 +238,12 @@ class Playback:
         return begun and any(speech.cut for speech in self.speeches[self._pointer :])
 
     def _sounded_before(self, live: Sequence[Speech]) -> bool:
-        """Whether what is reported began to sound before any of these words were sent."""
+        """Whether what is reported began to sound before any of these words can have."""
+        if not live:
+            return True
+        out_of_silence = self._on_at is not None and self._on_at >= self._heard_at
         began = max(self._on_at or NEVER, self._heard_at, self._cut_at)
-        return not live or began < live[0].sent_at
+        return began < live[0].sent_at + self.round_trip.seconds_to_sound(out_of_silence=out_of_silence)
 
     def _hear(self, spans: Sequence[Span]) -> None:
         """These words were heard, so all before them was heard, cut, or never will be."""
