@@ -321,8 +321,6 @@ class Conversation:
             self._answered(event.number)
         elif self._ending is not None:
             pass  # it stands in the transcript
-        elif self._floor.is_empty:
-            self._answer(event, call)
         elif self._floor.waiting is not None:
             pass  # likewise
         elif self._floor.is_opening:

@@ -85,8 +85,8 @@ class Listener:
             with self._talk.waits():
                 self._talk.send(Text(token=text, last=False))
                 await self._talk.flush()
-                await self._talk.progress.until_quiet(answer.done)
-                await self._until(answer.done, timeout)
+                while not answer.done() and await self._silent_until(answer.done, timeout):
+                    pass
                 return answer.result() if answer.done() else None
         finally:
             if self._answer is answer:
@@ -124,6 +124,14 @@ class Listener:
         elif not keys:
             self._closing_key = (finish, self._loop.time() + _CLOSING_KEY_SECONDS)
         return digits
+
+    async def _silent_until(self, done: Callable[[], bool], timeout: float) -> bool:
+        """Wait for `done` from the end of the speech on; True if there was more speech, so that time counts anew."""
+        progress = self._talk.progress
+        await progress.until_quiet(done)
+        lasting = not progress.is_quiet  # nothing tells when it ends
+        await self._until(lambda: done() or not (lasting or progress.is_quiet), timeout)
+        return not (lasting or done() or progress.closed or progress.is_quiet)
 
     async def _until(self, done: Callable[[], bool], timeout: float) -> None:
         deadline = self._loop.time() + timeout
