@@ -17,6 +17,7 @@ _START = 0.33
 _SEGMENT = 0.356
 _CHARACTER = 0.044
 _SEGMENT_END = re.compile(r"[.:!?…](?=\s|$)|[。！？]")
+_JITTER = 0.05
 _SHORTEST_START, _LONGEST_START = 0.16, 0.404
 _COMMA = re.compile(r",(?=\s)")
 _AUDIBLE = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")
@@ -83,7 +84,7 @@ class RoundTrip:
 
     def seconds_to_sound(self, *, out_of_silence: bool) -> float:
         """How soon after words were sent a report can say that they sound, at the earliest."""
-        on_the_wire = self.shortest if self.seen is None else self.seconds
+        on_the_wire = self.shortest if self.seen is None else max(self.seconds - _JITTER, 0.0)
         return on_the_wire + (_SHORTEST_START if out_of_silence else 0.0)
 
     def began(self, seconds: float) -> None:

@@ -75,6 +75,7 @@ class Streamer:
     pace: float
     beliefs: list[Belief] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     before: list[str] = field(default_factory=list)
     keys: int = 0
 
@@ -107,6 +108,7 @@ class Streamer:
     @hookimpl
     def on_end(self, call: Call) -> None:
         self.last = [turn.text for turn in call.transcript if turn.who == "agent" and turn.text.strip()]
+        self.said = [turn.text for turn in call.transcript if turn.who == "caller"]
 
     async def _speak(self) -> AsyncIterator[str]:
         first = self.draw.choice([sentence for sentence in SENTENCES if sentence not in self.before])
@@ -126,7 +128,7 @@ class Caller:
     draw: random.Random
     call: SimulatedCall
     keys: bool
-    interrupting: list[tuple[str, int]] = field(default_factory=list)  # words, and when they began
+    interrupting: list[str] = field(default_factory=list)
     waits: list[int] = field(default_factory=list)  # for an answer to them, from the last sound before it
     said: int = 0
 
@@ -152,7 +154,7 @@ class Caller:
         if step != "key":
             words = self._words()
             if over and self.call.end.playback.interruptible_by("speech"):
-                self.interrupting.append((words, self.call.now_ms))
+                self.interrupting.append(words)
             self.call.say(words)
         await ears.until_said()
         if step != "key" and self.draw.random() < 0.6:
@@ -197,7 +199,9 @@ class StreamedCall:
 
     @property
     def problems(self) -> list[str]:
-        """Where the agent believed something else than what the caller had heard; in full mode only."""
+        """What went wrong. Histories are compared in full mode alone; in widget mode `words` judges them."""
+        if self.mode == "widget":
+            return []
         found = []
         for belief in self.agent.beliefs:
             at_ms = self._frames[belief.frame - 1]
@@ -210,17 +214,10 @@ class StreamedCall:
 
     @property
     def lost(self) -> list[str]:
-        """Words that interrupted and never reached the agent."""
-        prompts = {belief.prompt for belief in self.agent.beliefs}
-        told = {frame["voicePrompt"] for _, frame in self._told if frame["type"] == "prompt" and frame["last"]}
-        return [f"{words!r} interrupted and was lost" for words, _ in self.caller.interrupting
-                if words not in (told if self._superseded(words) else prompts)]  # fmt: skip
-
-    def _superseded(self, words: str) -> bool:
-        """Whether the caller said more before a hook could begin: then the last words count."""
-        return words not in {belief.prompt for belief in self.agent.beliefs} and any(
-            words in belief.caller for belief in self.agent.beliefs
-        )
+        """Words that interrupted and stand in no history: not even as words that newer ones replaced."""
+        known = {words for belief in self.agent.beliefs for words in (belief.prompt, *belief.caller)}
+        known |= set(self.agent.said)
+        return [f"{words!r} interrupted and was lost" for words in self.caller.interrupting if words not in known]
 
     @property
     def silences(self) -> list[str]:
@@ -318,7 +315,7 @@ def play(seed: int, mode: Mode, *, agent: Any = None) -> StreamedCall:
     return run_virtual(main())
 
 
-def summary(calls: Sequence[StreamedCall]) -> tuple[int, int]:
-    """Wrong words and heard words over all calls."""
+def wrong_words(calls: Sequence[StreamedCall]) -> tuple[int, int]:
+    """How many words the transcripts of these calls lack or add, and how many were heard."""
     counts = [call.words for call in calls]
     return sum(wrong for wrong, _ in counts), sum(heard for _, heard in counts)
