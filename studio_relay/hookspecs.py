@@ -80,10 +80,11 @@ def on_prompt(call: Call, prompt: Prompt) -> Reply:
         or None are skipped.
 
     It replaces the reply that still runs. Words that come over speech and interrupt nothing stop nothing: they go
-    to a hook that waits in `ask`, else they are answered when all has been played, and only the last of them. If it
-    raises, is too slow, yields what is not text, or ends without a word, the caller hears the configured sentence;
-    the second time in a row the session ends with `relay-agent-failed`. Blanks, punctuation and emoji are no words.
-    What an extension returns is not spoken.
+    to a hook that waits in `ask`, else they are answered when all has been played, and only the last of them.
+
+    If it raises, is too slow, yields what is not text, or ends without a word, the caller hears the configured
+    sentence; the second time in a row the session ends with `relay-agent-failed`. Blanks, punctuation and emoji are
+    no words. What an extension returns is not spoken.
 
     .. versionadded:: 0.1
     """
@@ -98,8 +99,9 @@ def on_dtmf(call: Call, dtmf: Dtmf) -> Reply:
     :returns: a Reply; with its first word it replaces the reply that runs. None, or a reply without a word, lets
         that one go on.
 
-    A key that comes over speech and interrupts nothing is answered when all has been played, as words are. If it
-    raises or is too slow, the caller hears the configured sentence. What an extension returns is not spoken.
+    A key that comes over speech and interrupts nothing is answered when all has been played, as words are.
+
+    If it raises or is too slow, the caller hears the configured sentence. What an extension returns is not spoken.
 
     .. versionadded:: 0.1
     """
@@ -115,8 +117,9 @@ def on_interrupt(call: Call, interrupt: Interrupt) -> None:
 
     Where no words follow within two seconds after everybody has fallen silent, the server asks the caller to say
     them again. To ask in your own words, give the agent a `say_again` text, or a mapping of texts by language; to
-    handle it yourself, speak in this hook or set `say_again = None`. If it raises or is too slow, that is logged
-    with the plugin's name.
+    handle it yourself, speak in this hook or set `say_again = None`.
+
+    If it raises or is too slow, that is logged with the plugin's name.
 
     .. versionadded:: 0.1
     """

@@ -67,6 +67,8 @@ _PAUSE_SECONDS = 0.25
 # How slowly somebody speaks at most, and how long a final prompt takes behind the last word.
 _SLOW_WORD_SECONDS = 0.5
 _FINAL_SECONDS = 0.9
+# The final prompt comes with the end of the voice, or a moment later.
+_WORDS_BEHIND_VOICE_SECONDS = 1.0
 # Of so many cut speeches words may still be on the wire; the caller can hardly cut faster.
 _CUTS_ON_THE_WIRE = 6
 
@@ -86,6 +88,7 @@ class Playback:
         self._lost = False  # something sounded that is not in what we sent: reports no longer tell the end
         self._on_at: float | None = None
         self._off_at = NEVER
+        self._caller_on_at = self._caller_off_at = NEVER
         self._greeting_sounds = False
         self._last_sent_at = NEVER
         self._busy_until = NEVER
@@ -159,6 +162,27 @@ class Playback:
     def caller_sounds(self) -> None:
         """The caller spoke or pressed a key: the twin of a report would have come before that."""
         self._expects_twin = False
+
+    def caller_speaks(self, on: bool, now: float) -> None:
+        """`clientSpeaking` on or off."""
+        self.caller_sounds()
+        if on:
+            self._caller_on_at = now
+        else:
+            self._caller_off_at = now
+
+    def is_over_speech(self, now: float) -> bool:
+        """Whether words that arrive now were said over a talk cycle of ours that sounds and that nothing has cut.
+
+        A caller who began in a pause of the reply has taken the turn, unless nothing may interrupt what sounds now.
+        """
+        if not self.sounding:
+            return False
+        spoke_last = (
+            self._caller_on_at > self._caller_off_at or now - self._caller_off_at <= _WORDS_BEHIND_VOICE_SECONDS
+        )
+        in_a_pause = spoke_last and self._on_at is not None and self._caller_on_at < self._on_at
+        return not in_a_pause or next((s.protected for s in self._waiting() if s.pending), False)
 
     def played(self, value: str, now: float) -> None:
         """`tokensPlayed`: `value` was just heard to its end."""

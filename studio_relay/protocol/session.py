@@ -231,7 +231,7 @@ class Session:
         if not final:
             return PartlyPrompted(number=self._number, prompt=message)
         self.transcript.said(message.voice_prompt, now)
-        if self.playback.sounding:
+        if self.playback.is_over_speech(now):
             message = structs.replace(message, over_speech=True)
         return Prompted(number=self._number, prompt=message)
 
@@ -278,8 +278,8 @@ class Session:
         if message.name == "agentSpeaking" and message.value in ("on", "off"):
             self.playback.speaking(message.value == "on", now)
             self._errors = 0
-        elif message.name == "clientSpeaking":
-            self.playback.caller_sounds()
+        elif message.name == "clientSpeaking" and message.value in ("on", "off"):
+            self.playback.caller_speaks(message.value == "on", now)
         elif message.name == "tokensPlayed" and isinstance(message.value, str):
             self.playback.played(message.value, now)
             self._errors = 0
@@ -448,6 +448,7 @@ class Session:
         if isinstance(frame, Text):
             frame = structs.replace(frame, last=last)
             self._change_speech(cycle, preemptible=bool(frame.preemptible))
+            cycle.speech.protected = frame.interruptible is False
             cycle.closer = None if last else structs.replace(frame, token="", last=True)
             self.playback.sent(cycle.speech, frame.token, now)
         elif isinstance(frame, SendDigits):

@@ -23,6 +23,7 @@ class Speech:
     began: int
     sent_at: float = 0.0
     preemptible: bool = False
+    protected: bool = False  # sent so that nothing may interrupt it
     followed_at: float = float("inf")  # when speech of another cycle came and ended this, if it is preemptible
     pieces: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)

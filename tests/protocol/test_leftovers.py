@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio_relay.protocol.events import Prompted
+from studio_relay.protocol.messages import Text
 from studio_relay.protocol.session import Session
 
 
@@ -318,6 +319,24 @@ def test_words_at_other_times_are_not_over_speech(when: str) -> None:
         call.played(2.0, "Hello.")
         call.info(2.0, "agentSpeaking", "off")
     assert call.prompt(2.6).prompt.over_speech is False
+
+
+@pytest.mark.parametrize(("interruptible", "over"), [(None, False), (False, True)])
+def test_words_begun_in_a_pause_of_a_reply_are_over_speech_only_if_nothing_may_interrupt_it(
+    interruptible: bool | None, over: bool
+) -> None:
+    call = Call()
+    cycle = call.session.begin()
+    for now, token in ((1.0, "One moment. "), (3.0, "Here it is: your parcel is late.")):
+        call.session.send(cycle, Text(token=token, last=False, interruptible=interruptible))
+        call.drain(now)
+        call.info(now + 0.3, "agentSpeaking", "on")
+        if now == 1.0:
+            call.played(2.0, "One moment.")
+            call.info(2.0, "agentSpeaking", "off")
+            call.info(3.1, "clientSpeaking", "on")
+    call.info(3.6, "clientSpeaking", "off")
+    assert call.prompt(3.6).prompt.over_speech is over
 
 
 def test_without_events_nothing_is_known_to_be_over_speech() -> None:
