@@ -177,6 +177,7 @@ def plugin(thing: Any, *, name: str, kind: Kind, package: str = "", version: str
     hooks = _hooks(manager, name)
     _check_kind(name, kind, hooks)
     _check_model(thing, name)
+    _check_say_again(thing, name)
     _check_relay(thing, name)
     return Plugin(
         name=name,
@@ -298,6 +299,16 @@ def _check_relay(thing: Any, name: str) -> None:
         raise PluginError(
             f"plugin {name}: relay must be a mapping of TwiML attributes, such as {{'voice': 'en-US-Journey-O'}}, "
             f"found {type(relay).__name__}; give what is not one another name"
+        )
+
+
+def _check_say_again(thing: Any, name: str) -> None:
+    own = getattr(thing, "say_again", None)
+    texts = own.values() if isinstance(own, Mapping) else [own]
+    if own is not None and not all(isinstance(text, str) for text in texts):
+        raise PluginError(
+            f"plugin {name}: say_again must be a text, a mapping of texts by language such as {{'en': 'Pardon?'}}, or "
+            f"None, found {type(own).__name__}; give what is not one another name"
         )
 
 

@@ -244,6 +244,15 @@ def test_a_handoff_model_must_be_one(model: Any) -> None:
         plugin(Declaring, name="mine", kind="agent")
 
 
+@pytest.mark.parametrize("own", [7, ["Pardon?"], {"en": None}])
+def test_words_that_ask_again_must_be_words(own: Any) -> None:
+    class Declaring(Fine):
+        say_again = own
+
+    with pytest.raises(PluginError, match="say_again must be a text"):
+        plugin(Declaring, name="mine", kind="agent")
+
+
 def wrapping(name: str, **options: bool) -> Any:
     class Wrapping:
         @hookimpl(**options)
