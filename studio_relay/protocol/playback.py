@@ -135,6 +135,8 @@ class Playback:
             self._follow_fillers(speech, now)
         self._fillers = self._fillers or speech.preemptible
         speech.sent_at = now
+        if self.speeches:
+            self.speeches[-1].forget_frames(now - SLOW_WIRE_SECONDS)
         self.speeches.append(speech)
         self._marks.append((speech, 0, now))
 
