@@ -45,6 +45,8 @@ class Place:
     def follow(self, wanted: str) -> list[Span]:
         """The spans that `wanted` covers if it begins here; none if other words were sent."""
         spans: list[Span] = []
+        if not self.speech.squeezed.startswith(wanted[:1], self.start):
+            return spans  # as nearly always, where many places are tried
         for speech, start in ((self.speech, self.start), *((speech, speech.reached) for speech in self.later)):
             taken = min(len(wanted), len(speech.squeezed) - start)
             if not speech.squeezed.startswith(wanted[:taken], start) or not (taken or spans):
