@@ -477,8 +477,13 @@ class Playback:
         """A prompt of so many words came. Without events it says that nothing sounds, or Twilio would withhold it."""
         if self.certain:
             return
-        self._withheld = False
-        self._check_assumption(words, now)
+        # Who may have spoken from the cut until now was not withheld, so no leftovers sounded; who may not, was.
+        speaks_since = now - _FINAL_SECONDS - words * _SLOW_WORD_SECONDS
+        if self._withheld and self._cut_at < speaks_since:
+            self._guess_leftovers(now)
+        elif self._assumed is not None and self._assumed_at >= speaks_since:
+            self._assumed.late.pop()
+        self._withheld, self._assumed = False, None
         if self._last_sent_at <= self._cut_at:
             self._busy_until = min(self._busy_until, now)
 
@@ -487,13 +492,6 @@ class Playback:
         if self._withheld:
             self._guess_leftovers(now)
         self._withheld = False
-
-    def _check_assumption(self, words: int, now: float) -> None:
-        """A caller who may have spoken from the cut until now was not withheld: so no leftovers sounded."""
-        spoke_for = now - self._assumed_at - _FINAL_SECONDS
-        if self._assumed is not None and spoke_for <= words * _SLOW_WORD_SECONDS:
-            self._assumed.late.pop()
-        self._assumed = None
 
     def _guess_leftovers(self, now: float) -> None:
         speech, start = next(self._on_the_wire(), (None, 0))

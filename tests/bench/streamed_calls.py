@@ -25,9 +25,12 @@ def main() -> None:
         calls = []
         for seed in range(options.first, options.first + options.calls):
             calls.append(call := play(seed, mode))
-            for problem in [*call.problems, *call.silences]:
+            problems = [*call.problems, *call.silences]
+            if mode == "widget" and call.words[0] > 0.25 * call.words[1]:
+                problems.append(f"{call.words[0]} of {call.words[1]} words are wrong")
+            for problem in problems:
                 print(f"{mode}, seed {seed}, leftovers {call.reading}: {problem}")
-            failed += bool(call.problems or call.silences)
+            failed += bool(problems)
         wrong, heard = wrong_words(calls)
         worst = max(calls, key=lambda call: call.words[0] / max(call.words[1], 1))
         print(

@@ -281,6 +281,22 @@ def test_without_events_no_prompt_at_all_tells_that_leftovers_were_played() -> N
     assert call.heard[0].endswith("word19")
 
 
+def test_without_events_words_too_few_for_their_time_came_after_others_that_were_withheld() -> None:
+    call = a_cut_story_in_widget_mode()
+    call.prompt(6.0, "stop it")
+    assert call.heard[0].endswith("word19")
+
+
+@pytest.mark.parametrize(("words", "spoken"), [("stop it", True), (" ".join(["word"] * 14), False)])
+def test_without_events_what_was_assumed_gives_way_to_words_that_were_under_way(words: str, spoken: bool) -> None:
+    call = a_cut_story_in_widget_mode()
+    call.session.playback.unanswered(6.0)
+    call.stream(6.0, "Could you say it again?")
+    call.cut(6.4, "Could")
+    call.prompt(7.5, words)
+    assert call.heard[0].endswith("word19") is spoken
+
+
 def test_without_events_a_reply_that_was_sent_long_ago_leaves_nothing_on_the_wire() -> None:
     call = Call(events=False)
     call.stream(1.0, *STORY)
