@@ -321,6 +321,8 @@ class Conversation:
             self._answered(event.number)
         elif self._ending is not None:
             pass  # it stands in the transcript
+        elif self._floor.is_empty and not event.prompt.over_speech:
+            self._answer(event, call)
         elif self._floor.waiting is not None:
             pass  # likewise
         elif self._floor.is_opening:

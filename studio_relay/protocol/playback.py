@@ -135,7 +135,7 @@ class Playback:
             self._follow_fillers(speech, now)
         self._fillers = self._fillers or speech.preemptible
         speech.sent_at = now
-        if self.speeches:
+        if self.speeches and len(self.speeches[-1].pieces) > 1:
             self.speeches[-1].forget_frames(now - SLOW_WIRE_SECONDS)
         self.speeches.append(speech)
         self._marks.append((speech, 0, now))
@@ -474,9 +474,7 @@ class Playback:
             self.round_trip.seen = place.speech.cut_at - sent_at
 
     def prompted(self, words: int, now: float) -> None:
-        """A prompt of so many words came. Without events it says that nothing sounds, or Twilio would withhold it."""
-        if self.certain:
-            return
+        """Where no events come, a prompt of so many words says that nothing sounds: Twilio would withhold it."""
         # Who may have spoken from the cut until now was not withheld, so no leftovers sounded; who may not, was.
         speaks_since = now - _FINAL_SECONDS - words * _SLOW_WORD_SECONDS
         if self._withheld and self._cut_at < speaks_since:

@@ -225,12 +225,13 @@ class Session:
     def _prompt(self, message: Prompt, now: float) -> Event:
         self._sound_after_key = True
         self.playback.caller_sounds()
-        self.playback.prompted(len(message.voice_prompt.split()), now)
         final = message.last and bool(message.voice_prompt.strip())
         self.state = move(self.state, Input.PROMPT if final else Input.PROMPT_PART)
         if not final:
             return PartlyPrompted(number=self._number, prompt=message)
         self.transcript.said(message.voice_prompt, now)
+        if not self.playback.certain:
+            self.playback.prompted(len(message.voice_prompt.split()), now)
         if self.playback.is_over_speech(now):
             message = structs.replace(message, over_speech=True)
         return Prompted(number=self._number, prompt=message)

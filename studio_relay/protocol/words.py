@@ -63,6 +63,9 @@ class Lead:
         """Return what may go out now that `text` has come: nothing, or a word with what stands before it."""
         if self.over:
             return text
+        if not self._held and "0" <= text[:1] <= "z" and text[0].isalnum():  # as nearly every reply begins
+            self.over = True
+            return text
         text = "".join((self._held, text))
         word = first_word(text)
         self.over = word >= 0
