@@ -164,6 +164,8 @@ class Conversation:
     async def closed(self, code: int | None, reason: str = "") -> None:
         """The socket is gone. Runs on_end of every plugin, once, and keeps what a reconnect needs."""
         self.progress.closed = True
+        self._lost_words.stop()
+        self._over_speech.drop()
         self.progress.happened()
         for ended in self.session.receive_close(code, reason, self._loop.time()):
             assert isinstance(ended, Ended)
@@ -307,17 +309,21 @@ class Conversation:
     def _is_over_speech(self, event: Input) -> bool:
         """Whether it came while a talk cycle sounded that nothing has interrupted, and that still does."""
         message = event.prompt if isinstance(event, Prompted) else event.dtmf
-        return message.over_speech and self.session.playback.sounding
+        playback = self.session.playback
+        return message.over_speech and playback.sounding and self._loop.time() < playback.sounds_until
 
-    async def _all_played(self, dropped: Callable[[], bool]) -> None:
-        """Wait until no reply runs and all that was said has been played, and no interrupting words are to come."""
+    async def _all_played(self, dropped: Callable[[], bool]) -> bool:
+        """Wait until no hook runs, all that was said has been played, and no interrupting words are to come."""
         while not (self.progress.closed or dropped()):
-            if self._floor.is_empty and self.progress.is_quiet and not self._lost_words.expected:
-                return
-            await self.progress.next()
+            silent = self.progress.is_quiet or self._loop.time() >= self.session.playback.sounds_until
+            if silent and self._floor.is_empty and not self._lost_words.expected:
+                return True
+            await self.progress.next(self.session.playback.sounds_until)
+        return False
 
     def _prompted(self, event: Prompted, call: Call) -> None:
         if self._listener.take_prompt(event.prompt):
+            self._over_speech.drop()
             self._answered(event.number)
         elif self._ending is not None:
             pass  # it stands in the transcript
@@ -335,6 +341,7 @@ class Conversation:
 
     def _pressed(self, event: Pressed, call: Call) -> None:
         if self._listener.take_key(event.dtmf.digit):
+            self._over_speech.drop()
             self._answered(event.number)
         elif self._floor.waiting is not None:
             self._listener.type_ahead(event.dtmf.digit)
@@ -382,18 +389,21 @@ class Conversation:
         else:
             self._over_speech.release(key=event.before)
 
-    def _ask_again(self) -> None:
-        """The caller interrupted and no words came: they are asked for, unless the agent has gone on by itself."""
+    def _ask_again(self) -> bool:
+        """The caller interrupted and no words came: they are asked for. False while a hook may still have an answer."""
+        if self.call is None or self._ending is not None:
+            return True
         self.session.playback.unanswered(self._loop.time())
-        busy = not self._floor.is_empty and not self._listener.expects_words
-        if self.call is None or self._ending is not None or busy or not self.progress.is_quiet:
-            return
+        if not self._floor.is_empty and not self._listener.expects_words:
+            return False
         sentence = self._settings.say_again_for(self.call.language)
         own = self._agent.say_again(self.call.language, sentence) if self._agent else sentence
         if self._over_speech.release() or own is None:
-            return
+            return True
         log.info("the caller interrupted and no words followed; they are asked to say it again")
+        self._lost_words.asked()
         self._server_says(own, preemptible=True)  # words that were under way all the same are answered at once
+        return True
 
     def _errored(self, event: ErrorReported) -> None:
         code = self.story.twilio_reported(event.error.code)
@@ -636,8 +646,6 @@ class Conversation:
             await asyncio.wait({self._starting}, timeout=self._settings.on_end_timeout_seconds)
             await asyncio.sleep(0)  # on_setup, asked for just before, has begun
         self._floor.close()
-        self._lost_words.stop()
-        self._over_speech.drop()
         for voice in list(self._remarks):
             voice.stop(CallEnded(_ENDED), drop=True)
         if self._limit_timer is not None:
@@ -697,6 +705,7 @@ class Conversation:
     def begins(self, now: float) -> None:
         """A talk cycle begins, at `now` in loop time."""
         self.story.speaks(now)
+        self._lost_words.stop()
         if self._keeper is not None and self.call is not None and self.call.state:
             self._keeper.now()
 

@@ -5,8 +5,9 @@ Theory of operation.
 * **Input over speech.** A caller who speaks over a reply usually interrupts it: `interrupt` comes first, then the
   words. Where Twilio was told that nothing may interrupt (one message, a language's back-channel, the TwiML), the
   words may come alone. They are no reason to stop: a murmur must not end a disclosure that has to be heard
-  whole. They wait until all has been played, and only the last counts, as with prompts that come before the agent
-  is ready. A key is reported *before* the interrupt it causes, so it waits too, and is let go by that interrupt.
+  whole. They wait until the hook is through and all has been played: its next question must not be answered by a
+  murmur over the last. Only the last words count, as with prompts that come before the agent is ready. A key is
+  reported *before* the interrupt it causes, so it waits too, and is let go by that interrupt.
 * **Interruptions without words.** Twilio cuts at the first sound of a voice. While it speaks what was on the wire
   then (see `protocol/playback.py`), it may withhold the words, and Studio's widget cannot ask for them. The caller
   has spoken and waits; the agent was stopped and waits. So where no words follow an interrupt, two seconds after
@@ -35,13 +36,13 @@ _MOST_IN_A_ROW = 2  # a noisy line interrupts again and again
 
 
 class HeldInput:
-    """The last words or key that came over speech, until `played` returns; then they are given to `answer`."""
+    """The last words or key that came over speech. Once `played` returns true they are given to `answer`."""
 
     __slots__ = ("_answer", "_input", "_played", "_spawn", "_waiting")
 
     def __init__(
         self,
-        played: Callable[[Callable[[], bool]], Coroutine[Any, Any, None]],
+        played: Callable[[Callable[[], bool]], Coroutine[Any, Any, bool]],
         answer: Callable[[Input], None],
         spawn: Callable[[Coroutine[Any, Any, None], str], object],
     ) -> None:
@@ -72,17 +73,18 @@ class HeldInput:
         return True
 
     async def _wait(self) -> None:
-        await self._played(lambda: self._input is None)
+        played = await self._played(lambda: self._input is None)
         self._waiting = False
-        self.release()
+        if played:
+            self.release()
 
 
 class LostWords:
-    """Notices that an interrupt was followed by no words, and calls `lost` then."""
+    """Notices that an interrupt was followed by no words, and calls `lost` then, again while it returns false."""
 
     __slots__ = ("_caller_speaks", "_in_a_row", "_loop", "_lost", "_patience", "_playback", "_since", "_timer")
 
-    def __init__(self, playback: Playback, lost: Callable[[], None]) -> None:
+    def __init__(self, playback: Playback, lost: Callable[[], bool]) -> None:
         self._playback = playback
         self._lost = lost
         self._loop = asyncio.get_running_loop()
@@ -115,6 +117,10 @@ class LostWords:
         if self._timer is not None:
             self._since = max(self._since, self._loop.time())
 
+    def asked(self) -> None:
+        """The caller is asked to say them again."""
+        self._in_a_row += 1
+
     def came(self) -> None:
         """The words are there."""
         self._in_a_row = 0
@@ -122,7 +128,7 @@ class LostWords:
         self.stop()
 
     def stop(self) -> None:
-        """Nobody need wait for words any more."""
+        """Nobody need wait for words any more: they came, or the agent has gone on by itself."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -140,6 +146,5 @@ class LostWords:
             self._arm(min(now + self._patience, self._since + _SPEAKING_MAX_SECONDS))
         else:
             self._timer = None
-            self._in_a_row += 1
-            if self._in_a_row <= _MOST_IN_A_ROW:
-                self._lost()
+            if self._in_a_row < _MOST_IN_A_ROW and not self._lost():
+                self._arm(now + self._patience)

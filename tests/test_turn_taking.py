@@ -433,3 +433,217 @@ def test_a_goodbye_behind_leftovers_ends_when_it_was_heard(caller: Any, step: fl
     end = next(line["ms"] for line in reversed(call.call.log) if line.get("frame", {}).get("type") == "end")
     last_word = max(event.at_ms for event in call.call.end.played if event.name == "tokensPlayed")
     assert end + (call.call.setup_ms or 0) - last_word < 500
+
+
+# --------------------------------------------------------------------- what the wire does not tell, or tells wrongly
+
+
+def info(name: str, value: str) -> dict[str, str]:
+    return {"type": "info", "name": name, "value": value}
+
+
+def sounds(line: Any, *texts: str) -> None:
+    """Twilio reports this speech from its first sound to its last."""
+    line.receive(info("agentSpeaking", "on"))
+    for text in texts:
+        line.receive(info("tokensPlayed", text))
+    line.receive(info("agentSpeaking", "off"))
+
+
+class Noting:
+    """Notes its prompts and does with each what `reply` does."""
+
+    say_again = None
+
+    def __init__(self, reply: Callable[[Call, str], Any]) -> None:
+        self.reply = reply
+        self.got: list[Any] = []
+
+    @hookimpl
+    async def on_prompt(self, call: Call, prompt: Prompt) -> Any:
+        self.got.append(prompt.voice_prompt)
+        return await self.reply(call, prompt.voice_prompt)
+
+
+async def _held(talk: Any, reply: Callable[[Call, str], Any], first: str = "terms") -> tuple[Noting, Any]:
+    """A line on which the answer to `first` sounds since half a second."""
+    agent = Noting(reply)
+    line = talk(agent)
+    await line.setup()
+    sounds(line, "Hi.")
+    await line.prompt(first)
+    await asyncio.sleep(0.3)
+    line.receive(info("agentSpeaking", "on"))
+    await asyncio.sleep(0.5)
+    return agent, line
+
+
+@pytest.mark.looptime
+async def test_the_same_sentence_again_is_heard_where_nothing_tells_who_speaks(talk: Any) -> None:
+    async def reply(call: Call, words: str) -> None:
+        call.say("Sorry, nobody is free.")
+        if words == "b":
+            await call.end(Handoff(reason_code="done"))
+
+    line = talk(Noting(reply))
+    await line.setup()
+    line.receive(info("tokensPlayed", "Hello."))
+    await asyncio.sleep(1)
+    await line.prompt("a")
+    await asyncio.sleep(0.8)
+    await line.interrupt("")
+    await asyncio.sleep(1)
+    await line.prompt("b")
+    await asyncio.sleep(2)
+    line.receive(info("tokensPlayed", "Sorry, nobody is free."))
+    await asyncio.sleep(0.1)
+    assert [end["reasonCode"] for end in line.ends] == ["done"]
+
+
+@pytest.mark.looptime
+async def test_a_lost_report_of_silence_does_not_mute_the_caller(talk: Any) -> None:
+    async def reply(call: Call, words: str) -> str:
+        return "One two three four five six seven."
+
+    agent, line = await _held(talk, reply)
+    await line.prompt("uh-huh")
+    await asyncio.sleep(20)
+    assert agent.got == ["terms", "uh-huh"]
+    for number in range(3):
+        await asyncio.sleep(30)
+        await line.prompt(f"hello {number}")
+    assert agent.got[2:] == ["hello 0", "hello 1", "hello 2"]
+
+
+@pytest.mark.looptime
+async def test_words_that_a_waiting_hook_took_replace_those_that_were_held(talk: Any) -> None:
+    async def reply(call: Call, words: str) -> str | None:
+        if words != "terms":
+            return "Answered."
+        call.say("These are the terms and they are long.", interruptible=False)
+        await call.spoken()
+        answer = await call.ask("Do you agree?")
+        agent.got.append(answer and answer.voice_prompt)
+        return "Thank you."
+
+    agent, line = await _held(talk, reply)
+    await line.prompt("uh-huh")
+    agent.got.clear()
+    line.receive(info("tokensPlayed", "These are the terms and they are long."))
+    line.receive(info("agentSpeaking", "off"))
+    await asyncio.sleep(0.5)
+    sounds(line, "Do you agree?")
+    await line.prompt("yes I do")
+    sounds(line, "Thank you.")
+    await asyncio.sleep(20)
+    assert agent.got == ["yes I do"]
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("code", [1000, 1006])
+async def test_no_hook_begins_for_held_words_when_the_caller_is_gone(talk: Any, code: int) -> None:
+    async def reply(call: Call, words: str) -> None:
+        call.say("One two three four five six seven.", interruptible=False)
+
+    agent, line = await _held(talk, reply)
+    await line.prompt("uh-huh")
+    await line.close(code)
+    await asyncio.sleep(60)
+    assert agent.got == ["terms"]
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("options", [{}, {"lang": "en-US"}])
+async def test_terms_that_nothing_may_interrupt_stay_so_whatever_is_said_behind_them(
+    talk: Any, options: dict[str, str]
+) -> None:
+    async def reply(call: Call, words: str) -> None:
+        call.say("These are the terms that have to be heard whole.", interruptible=False)
+        call.say("Thanks.", **options)
+        await call.spoken()
+
+    agent = Noting(reply)
+    line = talk(agent)
+    await line.setup()
+    sounds(line, "Hi.")
+    await line.prompt("terms")
+    line.receive(info("clientSpeaking", "on"))
+    await asyncio.sleep(0.2)
+    line.receive(info("agentSpeaking", "on"))
+    await asyncio.sleep(0.6)
+    line.receive(info("clientSpeaking", "off"))
+    await line.prompt("uh-huh")
+    assert agent.got == ["terms"]
+
+
+@pytest.mark.looptime
+async def test_what_may_be_interrupted_behind_the_terms_may_be_answered_in_its_pauses(talk: Any) -> None:
+    async def reply(call: Call, words: str) -> None:
+        if words != "terms":
+            return
+        call.say("Terms.", interruptible=False)
+        for number in range(100):
+            await asyncio.sleep(0.05)
+            call.say(f"Word {number}.")
+
+    agent, line = await _held(talk, reply)
+    line.receive(info("tokensPlayed", "Terms. Word 0."))
+    line.receive(info("agentSpeaking", "off"))
+    await asyncio.sleep(0.2)
+    line.receive(info("clientSpeaking", "on"))
+    await asyncio.sleep(0.2)
+    line.receive(info("agentSpeaking", "on"))
+    await asyncio.sleep(0.6)
+    line.receive(info("clientSpeaking", "off"))
+    await line.prompt("wait a moment")
+    assert agent.got == ["terms", "wait a moment"]
+
+
+@pytest.mark.looptime
+async def test_words_over_the_question_to_say_them_again_are_answered_at_once(talk: Any) -> None:
+    agent = Streamer()
+    line = await _interrupted(talk, agent, events=True)
+    await asyncio.sleep(2.1)
+    assert line.cycles[-1] == AGAIN
+    line.receive(info("agentSpeaking", "on"))
+    await asyncio.sleep(0.2)
+    await line.prompt("stop")
+    assert agent.prompts == ["a story", "stop"]
+
+
+@pytest.mark.looptime
+async def test_held_words_wait_for_a_hook_that_goes_on(talk: Any) -> None:
+    async def reply(call: Call, words: str) -> str | None:
+        if words != "terms":
+            return "Answered."
+        call.say("These are the terms.", interruptible=False)
+        await call.spoken()
+        await asyncio.sleep(9)
+        return "Done."
+
+    agent, line = await _held(talk, reply)
+    await line.prompt("uh-huh")
+    line.receive(info("tokensPlayed", "These are the terms."))
+    line.receive(info("agentSpeaking", "off"))
+    await asyncio.sleep(8)
+    assert agent.got == ["terms"]
+    await asyncio.sleep(2)
+    sounds(line, "Done.")
+    await asyncio.sleep(0.1)
+    assert agent.got == ["terms", "uh-huh"]
+
+
+@pytest.mark.looptime
+async def test_a_hook_that_runs_puts_the_question_off_and_does_not_forget_it(talk: Any) -> None:
+    class Slow(Streamer):
+        @hookimpl
+        async def on_dtmf(self) -> None:
+            await asyncio.sleep(4)
+
+    line = await _interrupted(talk, Slow(), events=True)
+    await asyncio.sleep(0.5)
+    await line.press("5")
+    await asyncio.sleep(3)
+    assert AGAIN not in line.cycles
+    await asyncio.sleep(4)
+    assert AGAIN in line.cycles

@@ -69,6 +69,10 @@ _SLOW_WORD_SECONDS = 0.5
 _FINAL_SECONDS = 0.9
 # The final prompt comes with the end of the voice, or a moment later.
 _WORDS_BEHIND_VOICE_SECONDS = 1.0
+# How much longer than by the slow estimate speech may take before the report of its end counts as lost.
+_LOST_OFF_SECONDS = 10.0
+# An interrupt this soon after the sound began, and without a fragment, cut the first word.
+_NO_WORD_SECONDS = 1.0
 # Of so many cut speeches words may still be on the wire; the caller can hardly cut faster.
 _CUTS_ON_THE_WIRE = 6
 
@@ -177,14 +181,18 @@ class Playback:
         """Whether words that arrive now were said over a talk cycle of ours that sounds and that nothing has cut.
 
         A caller who began in a pause of the reply has taken the turn, unless nothing may interrupt what sounds now.
+        Speech that may be preempted gives way to an answer, so it keeps none waiting.
         """
-        if not self.sounding:
+        if not self.sounding or now >= self.sounds_until:
             return False
+        speech = next((speech for speech in self._waiting() if speech.pending), None)
+        if speech is None or speech.protected_at(speech.reached):
+            return speech is not None
         spoke_last = (
             self._caller_on_at > self._caller_off_at or now - self._caller_off_at <= _WORDS_BEHIND_VOICE_SECONDS
         )
         in_a_pause = spoke_last and self._on_at is not None and self._caller_on_at < self._on_at
-        return not in_a_pause or next((s.protected for s in self._waiting() if s.pending), False)
+        return not (in_a_pause or speech.preemptible)
 
     def played(self, value: str, now: float) -> None:
         """`tokensPlayed`: `value` was just heard to its end."""
@@ -254,7 +262,7 @@ class Playback:
             return ours
         ahead = self.speeches[self._pointer :]
         going_on = [Place(ahead[0], ahead[0].reached, ahead[1:])] if ahead[0] is self._going_on else []
-        next_words = islice(ours, 0 if self._sounded_before(live) else 1)
+        next_words = islice(ours, 0 if self._speakers_seen and self._sounded_before(live) else 1)
         return chain(going_on, next_words, leftover_places(ahead, self._cut_at), ours)
 
     @property
@@ -431,6 +439,8 @@ class Playback:
         """Decide what was heard of `cutting`, and return those that sounded last or not at all."""
         texts = [speech.text for speech in cutting]
         predicted = estimate.position(self._chunks(cutting), now)
+        if not squeeze(fragment) and self._on_at is not None and now - self._on_at < _NO_WORD_SECONDS:
+            predicted = 0
         end = None if self._withheld else estimate.find(fragment, texts, predicted)
         if end is None and (told := self._leftovers_told(squeeze(fragment))):
             return [speech for speech in told if not speech.cut] or cutting
@@ -557,6 +567,11 @@ class Playback:
         if not self._tokens_seen:
             return any(speech.sent_at >= self._cut_at and not speech.cut for speech in self.speeches)
         return any(speech.pending for speech in self._waiting())
+
+    @property
+    def sounds_until(self) -> float:
+        """When all that was sent has ceased to sound even if nothing tells: the report of that may be lost."""
+        return self._busy_until + _LOST_OFF_SECONDS
 
     @property
     def leftovers_end(self) -> float:

@@ -345,8 +345,9 @@ class Session:
             self._queue(self._cycles[cycle])
         if not self._wire or (current := self._wire[0]).number != cycle or current.finished:
             return None
-        if current.speech.preemptible:
+        if current.speech.preemptible or current.speech.protected:
             self._change_speech(current, preemptible=False)
+            self._protect(current.speech, False)
         current.closer = _CLOSER
         self.playback.sent(current.speech, token, now)
         return dump_text(token, False)
@@ -449,7 +450,7 @@ class Session:
         if isinstance(frame, Text):
             frame = structs.replace(frame, last=last)
             self._change_speech(cycle, preemptible=bool(frame.preemptible))
-            cycle.speech.protected = frame.interruptible is False
+            self._protect(cycle.speech, frame.interruptible is False)
             cycle.closer = None if last else structs.replace(frame, token="", last=True)
             self.playback.sent(cycle.speech, frame.token, now)
         elif isinstance(frame, SendDigits):
@@ -457,8 +458,9 @@ class Session:
         return dump(frame, dialect=self.dialect)
 
     def _emit_plain(self, cycle: _Cycle, token: str, last: bool, now: float) -> str:
-        if cycle.speech.preemptible:
+        if cycle.speech.preemptible or cycle.speech.protected:
             self._change_speech(cycle, preemptible=False)
+            self._protect(cycle.speech, False)
         cycle.closer = None if last else _CLOSER
         self.playback.sent(cycle.speech, token, now)
         return dump_text(token, last)
@@ -469,6 +471,11 @@ class Session:
         if cycle.speech.pieces and cycle.speech.preemptible != preemptible:
             cycle.speech = Speech(cycle.number, cycle.began)
         cycle.speech.preemptible = preemptible
+
+    @staticmethod
+    def _protect(speech: Speech, protected: bool) -> None:
+        if speech.protected != protected:
+            speech.protect(protected)
 
     def _writable(self, cycle: int) -> _Cycle:
         if cycle in self._open:

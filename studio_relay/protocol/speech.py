@@ -23,7 +23,7 @@ class Speech:
     began: int
     sent_at: float = 0.0
     preemptible: bool = False
-    protected: bool = False  # sent so that nothing may interrupt it
+    protected: bool = False  # what is sent now goes out so that nothing may interrupt it
     followed_at: float = float("inf")  # when speech of another cycle came and ended this, if it is preemptible
     pieces: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -32,6 +32,7 @@ class Speech:
     cut_at: float = NEVER  # when a barge-in cut it
     late: list[tuple[int, int]] = field(default_factory=list)  # spans heard after the cut: they were on the wire then
     estimated: bool = False
+    _protections: list[tuple[int, bool]] = field(default_factory=list)  # from which position on it was so, or not
     _text: str = ""
     _squeezed: str = ""
     _joined: int = 0  # how many pieces these two hold
@@ -68,7 +69,17 @@ class Speech:
     @property
     def pending(self) -> bool:
         """Whether some of it was not heard yet; cheap while it grows."""
-        return any(map(squeeze, self.pieces[self._joined :])) or self.reached < len(self._squeezed)
+        fresh = (self.pieces[index] for index in range(self._joined, len(self.pieces)))
+        return self.reached < len(self._squeezed) or any(map(squeeze, fresh))
+
+    def protect(self, protected: bool) -> None:
+        """What is sent from now on may be interrupted by nothing, or it may."""
+        self.protected = protected
+        self._protections.append((len(self.squeezed), protected))
+
+    def protected_at(self, position: int) -> bool:
+        """Whether nothing may interrupt what stands at this position."""
+        return next((on for start, on in reversed(self._protections) if start <= position), False)
 
     def hear(self, start: int, end: int) -> None:
         """What lies between these positions was heard: the next words, or after a cut words from further on."""

@@ -359,3 +359,11 @@ def test_without_events_nothing_is_known_to_be_over_speech() -> None:
     call = Call(events=False)
     call.stream(1.0, *STORY)
     assert call.prompt(1.9).prompt.over_speech is False
+
+
+def test_a_cut_before_the_first_word_invents_none_though_nothing_was_reported_yet() -> None:
+    call = Call()
+    call.stream(1.0, "Which size would you like?")
+    call.info(1.5, "agentSpeaking", "on")
+    call.receive(1.95, "interrupt", utteranceUntilInterrupt="", durationUntilInterruptMs=200)
+    assert call.heard == [""]
