@@ -36,6 +36,9 @@ class Observer:
     def twilio_reported(self, code: str) -> None:
         """Twilio sent an `error` message; `code` is a known one, `other` or `none`."""
 
+    def send_abandoned(self) -> None:
+        """The host did not finish a send or a close; its connection was given up."""
+
     def refused(self, status: int, kind: str) -> None:
         """A request was answered with a refusal; `kind` is one of a few words, never text from outside."""
 

@@ -33,12 +33,13 @@ class Socket:
     `serve` is run outside of Quart's request, whose context and headers a call of an hour need not hold.
     """
 
-    __slots__ = ("_close_code", "_receive", "_send", "closed", "serve")
+    __slots__ = ("_close_code", "_is_gone", "_receive", "_send", "closed", "serve")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self._close_code: Callable[[], int | None] = lambda: None
+        self._is_gone = False  # the host has said so
         self.closed: Closed | None = None
         self.serve: Callable[[], Awaitable[None]] | None = None
 
@@ -56,6 +57,7 @@ class Socket:
                 data = event.get("bytes")
                 text: str | bytes = data if data is not None else event.get("text") or ""
                 return text
+            self._is_gone = True
             self.closed = Closed(self._close_code() or event.get("code"), event.get("reason") or "")
         return self.closed
 
@@ -68,6 +70,11 @@ class Socket:
         if self.closed is None:
             self.closed = Closed(code, reason)
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
+    async def read_off(self) -> None:
+        """Throw away what still comes, until the host reports the close."""
+        while not self._is_gone:
+            self._is_gone = (await self._receive())["type"] == "websocket.disconnect"
 
 
 class RelayConnection(ASGIWebsocketConnection):
