@@ -47,7 +47,7 @@ def command(
     _warn_of_unknown_settings(plugins)
     app = create_app(settings, plugins)
     relay: Relay = app.extensions["studio_relay"]
-    listener = listen(settings.host, settings.port)
+    listener = listen(settings.host, settings.port, lost_after=settings.send_timeout_seconds)
     said = announcement(app, relay, listener.getsockname()[1])
 
     async def serve() -> bool:

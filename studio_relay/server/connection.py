@@ -11,9 +11,6 @@ A session ends in one of these ways, and always within seconds of its socket:
 5. We close it: limits, a refused setup, a newer socket of the call, `end` that is not followed by a close.
 Our own close waits a second for the host. What the host then has not finished is abandoned: never cancelled
 (see `hostcalls.py`), but counted, and waited for by nobody.
-
-After that we read on, for the host's sake, until it reports the close: hypercorn waits for room in its queue before
-it looks at anything else, and a frame that nobody fetches would keep its task for as long as the process lives.
 """
 
 from __future__ import annotations
@@ -103,9 +100,10 @@ class Connection:
         finally:
             self._writer.stop()
         await self._finish(closed)
+        self._socket.let_go()
         if cancelled:
             raise asyncio.CancelledError
-        await self._let_go()
+        await self._count_abandoned()
 
     async def _read(self) -> Closed:
         budget = FrameBudget(self._settings.max_frames_per_second, self._settings.max_frames_burst)
@@ -239,13 +237,7 @@ class Connection:
         finally:
             self._registry.remove(self._live)
 
-    async def _let_go(self) -> None:
-        """Leave nothing with the host that would keep its tasks, or count what it keeps."""
-        try:
-            async with asyncio.timeout(self._settings.close_timeout_seconds):
-                await self._socket.read_off()
-        except TimeoutError:
-            pass
+    async def _count_abandoned(self) -> None:
         if self._is_closing or not await self._writer.finished(_HOST_SECONDS):
             self._observer.send_abandoned()
             log.warning("the host did not finish its last send; it is abandoned")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from quart import Quart
@@ -27,8 +27,11 @@ _LAST_WORDS_SECONDS = 1.0
 """What is left open after draining has so long. hypercorn's pings outlive their closed socket by up to PING_SECONDS."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to `host` and `port`; 0 takes a free port. Raises SettingsError when it cannot be had."""
+def listen(host: str, port: int, *, lost_after: float = 10.0) -> socket.socket:
+    """A socket bound to `host` and `port`; 0 takes a free port. Raises SettingsError when it cannot be had.
+
+    A peer that acknowledges nothing for `lost_after` seconds loses its connection, where the system can do that.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -37,6 +40,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _lose_silent_peers(listener, lost_after)
         listener.bind(address)
         listener.listen(100)
     except OSError as error:
@@ -46,6 +50,22 @@ def listen(host: str, port: int) -> socket.socket:
             "stop what uses it, or take another one: --port 8081, --port 0 for any"
         ) from None
     return listener
+
+
+def _lose_silent_peers(listener: socket.socket, seconds: float) -> None:
+    """Let the kernel end connections whose peer is gone without a word, or reads nothing. Linux only.
+
+    What a listener is told counts for each connection it accepts. TCP_USER_TIMEOUT ends those with unacknowledged
+    data, also where the peer acknowledges probes and takes no data; the probes find the peers to which nothing is
+    being sent.
+    """
+    if not hasattr(socket, "TCP_USER_TIMEOUT"):
+        return
+    every = max(1, round(seconds / 2))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, every)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, every)
 
 
 async def serve_on(
@@ -70,9 +90,11 @@ async def serve_on(
     config.graceful_timeout = _LAST_WORDS_SECONDS
     config.include_server_header = False
     config.errorlog = _host_log()
-    asyncio.get_running_loop().set_exception_handler(_loop_failure)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_loop_failure)
     try:
-        await serve(app, config, shutdown_trigger=until)
+        with _closing_at_once(loop):
+            await serve(app, config, shutdown_trigger=until)
     except LifespanFailureError as error:
         raise PluginError(str(error).partition("'")[2].removesuffix("'")) from None
 
@@ -96,6 +118,32 @@ async def hosted(app: Quart, listener: socket.socket) -> AsyncIterator[None]:
     finally:
         left.set()
         await serving
+
+
+@contextmanager
+def _closing_at_once(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Let hypercorn go on to end its connections as soon as its listener is closed.
+
+    It awaits `Server.wait_closed()` first, and from Python 3.12 on that waits until every connection is gone: with
+    one live socket it never gets there (hypercorn's issue 308).
+    """
+    create_server = loop.create_server
+
+    async def create(*args: Any, **options: Any) -> asyncio.Server:
+        server = await create_server(*args, **options)
+        server.wait_closed = _at_once  # type: ignore[method-assign]
+        return server
+
+    loop.create_server = create  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        if vars(loop).get("create_server") is create:
+            del loop.create_server
+
+
+async def _at_once() -> None:
+    """Nothing is waited for."""
 
 
 def _loop_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ cancels its handler while frames are waiting. Ours hands the handler the ASGI ca
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -33,13 +34,12 @@ class Socket:
     `serve` is run outside of Quart's request, whose context and headers a call of an hour need not hold.
     """
 
-    __slots__ = ("_close_code", "_is_gone", "_receive", "_send", "closed", "serve")
+    __slots__ = ("_close_code", "_receive", "_send", "closed", "serve")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self._close_code: Callable[[], int | None] = lambda: None
-        self._is_gone = False  # the host has said so
         self.closed: Closed | None = None
         self.serve: Callable[[], Awaitable[None]] | None = None
 
@@ -57,7 +57,6 @@ class Socket:
                 data = event.get("bytes")
                 text: str | bytes = data if data is not None else event.get("text") or ""
                 return text
-            self._is_gone = True
             self.closed = Closed(self._close_code() or event.get("code"), event.get("reason") or "")
         return self.closed
 
@@ -71,10 +70,17 @@ class Socket:
             self.closed = Closed(code, reason)
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
-    async def read_off(self) -> None:
-        """Throw away what still comes, until the host reports the close."""
-        while not self._is_gone:
-            self._is_gone = (await self._receive())["type"] == "websocket.disconnect"
+    def let_go(self) -> None:
+        """Nobody reads from here on: what still comes must not keep the host waiting.
+
+        hypercorn's reader waits for room in a queue of ten events. It handles up to 64 KiB of frames in one go, and
+        those behind the close would keep its task, and the whole connection, for as long as the process lives.
+        """
+        queue = getattr(self._receive, "__self__", None)
+        if isinstance(queue, asyncio.Queue):
+            queue._maxsize = 0  # type: ignore[attr-defined]  # no room is waited for again
+            while not queue.empty():
+                queue.get_nowait()  # wakes whoever waits for room now
 
 
 class RelayConnection(ASGIWebsocketConnection):

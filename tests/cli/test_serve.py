@@ -131,12 +131,13 @@ async def test_what_does_not_finish_is_moved_by_a_handoff() -> None:
     assert "1 calls did not finish" in log
 
 
-async def test_a_second_signal_leaves_at_once() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_leaves_at_once(number: signal.Signals) -> None:
     async with serving("--insecure") as server:
         wire = await server.dial()
-        server.process.send_signal(signal.SIGINT)
+        server.process.send_signal(number)
         await server.is_draining()
-        server.process.send_signal(signal.SIGINT)
+        server.process.send_signal(number)
         code, log = await server.left()
         assert isinstance(await _next(wire), Closed)
     assert code == 130
