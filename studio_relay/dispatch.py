@@ -132,6 +132,8 @@ class Conversation:
         self._turns = 0
         self._failures = 0
         self._ending: asyncio.Task[None] | None = None
+        self._leaving = False  # the server is: end waits for nothing
+        self._caller_speaks = False  # words of a prompt came, and not yet its last
         self._handoff: dict[str, Any] | None = None
         self._limit_timer: asyncio.TimerHandle | None = None
         self._own_tasks: set[asyncio.Task[Any]] = set()
@@ -257,6 +259,7 @@ class Conversation:
     def _dispatch(self, event: Event, call: Call) -> None:
         match event:
             case Prompted():
+                self._caller_speaks = False
                 self._keep_soon()
                 self._audience.extensions("on_prompt", call=call, prompt=event.prompt)
                 self._prompted(event, call)
@@ -268,6 +271,7 @@ class Conversation:
                 self._interrupted(event)
                 self._audience.all("on_interrupt", call=call, interrupt=event.interrupt)
             case PartlyPrompted():
+                self._caller_speaks = True
                 self._audience.all("on_partial_prompt", call=call, prompt=event.prompt)
             case Informed():
                 if event.info.name == "tokensPlayed":
@@ -561,14 +565,24 @@ class Conversation:
         self.reason = reason
         self._begin_end(server_handoff(code).to_wire(self._settings.max_handoff_bytes), cut=cut)
 
+    @property
+    def at_pause(self) -> bool:
+        """Whether nobody would be cut off now: all that was said is heard, and the agent owes the caller no answer."""
+        owed = self.call is None or self._held or not (self._floor.is_empty or self._floor.waiting)
+        return self._ending is None and not (owed or self._caller_speaks) and self.progress.is_quiet
+
     def drain(self) -> None:
-        """End the session for a server that is leaving, unless it is ending already."""
+        """End the session for a server that is leaving, now: an end that waits for the last words waits no longer."""
+        self._leaving = True
+        self.progress.happened()
         if self._ending is None and not self.progress.closed:
-            self._end_for("relay-draining", "draining")
+            self._floor.stop_all()
+            self._end_for("relay-draining", "draining", cut=True)
 
     async def _end_when_quiet(self, text: str | None, is_cut: Callable[[], bool]) -> None:
         """The last words are heard out, unless the caller cuts them: then what is unsaid is dropped."""
-        await self.progress.until_heard(is_cut, self._loop.time() + self._settings.end_wait_max_seconds)
+        waits_for = self._loop.time() + self._settings.end_wait_max_seconds
+        await self.progress.until_heard(lambda: self._leaving or is_cut(), waits_for)
         if not self.progress.closed:
             self.session.end(text)
             self.story.left(self._loop.time())

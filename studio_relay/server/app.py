@@ -17,6 +17,7 @@ from studio_relay.recording import Recorder, SessionRecording
 from studio_relay.registry import Registry
 from studio_relay.server.callbacks import add_callback_routes
 from studio_relay.server.connection import Connection
+from studio_relay.server.foreign_host import settle_in
 from studio_relay.server.insecure import insecure_refusal
 from studio_relay.server.scraping import add_metrics_route, observer_for
 from studio_relay.server.signature import SignedRequest, check_upgrade
@@ -30,6 +31,8 @@ from studio_relay.watchdog import Watchdog
 from studio_relay.watching import log_failure, place_of
 
 log = logging.getLogger(__name__)
+
+_LAST_SECONDS = 0.5  # for what stopping takes besides the hooks
 
 
 class RelayApp(Quart):
@@ -54,6 +57,8 @@ class Relay:
         self.store = store
         self.registry = Registry(account_sid=settings.account_sid)
         self.draining = False
+        self.is_ours = False  # the host: it drains by itself, and handles signals
+        self.leaves_by: float | None = None  # when the process must be gone, in loop time, once it drains
         self.tickets = Tickets(settings.signing_tokens, store, required=settings.require_ticket)
         self.observer = observer_for(settings)
         self.desk = Dispatcher(
@@ -73,6 +78,8 @@ class Relay:
 
     async def start(self) -> None:
         """Run on_startup of every plugin. Raises PluginError naming the one that fails."""
+        if not self.is_ours:
+            settle_in(self)
         self._watchdog = Watchdog()
         self._watchdog.start()
         self._report()
@@ -136,12 +143,20 @@ class Relay:
     def _all_plugins(self) -> tuple[Plugin, ...]:
         return (*self.plugins.extensions, *self.plugins.agents.values())
 
+    def _patience(self) -> float:
+        """How long a hook may take: on_shutdown must not cost the deadline of the whole process."""
+        seconds = self.settings.hook_timeout_seconds
+        if self.leaves_by is None:
+            return seconds
+        left = self.leaves_by - asyncio.get_running_loop().time() - _LAST_SECONDS
+        return min(seconds, max(left, _LAST_SECONDS))
+
     async def _run(self, plugin: Plugin, name: str, **arguments: Any) -> None:
         hook = plugin.hooks.get(name)
         if hook is None:
             return
         try:
-            await within(self.settings.hook_timeout_seconds, call_hook(hook, arguments), name=f"studio-relay {hook}")
+            await within(self._patience(), call_hook(hook, arguments), name=f"studio-relay {hook}")
         except Exception as error:
             log_failure(hook, error)
             raise PluginError(f"plugin {plugin.name} failed in {name}: {type(error).__name__}: {error}") from error

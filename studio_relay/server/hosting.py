@@ -1,6 +1,6 @@
 """The server's own host: hypercorn on a socket of ours, until it is told to stop. Knows no route and no call.
 
-Any other ASGI host serves `studio_relay.asgi:app` as well; it then follows its own rules of shutting down.
+Any other ASGI host serves `studio_relay.asgi:app` as well; what it does when it stops is in `foreign_host.py`.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ async def serve_on(
     config.graceful_timeout = _LAST_WORDS_SECONDS
     config.include_server_header = False
     config.errorlog = _host_log()
+    app.extensions["studio_relay"].is_ours = True
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_loop_failure)
     try:
