@@ -128,7 +128,9 @@ class Connection:
         while self._conversation.backlog >= self._settings.inbound_queue:
             if self._loop.time() >= deadline:
                 log.warning(
-                    "%d events have waited for on_setup for %g s; the call is ended", self._conversation.backlog, seconds
+                    "%d events have waited for on_setup for %g s; the call is ended",
+                    self._conversation.backlog,
+                    seconds,
                 )
                 return False
             await self._conversation.progress.next(deadline)

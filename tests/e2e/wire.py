@@ -57,7 +57,9 @@ class Wire:
         self.writer.transport.abort()
 
 
-async def dial(port: int, *, path: str = "/relay", headers: dict[str, str] | None = None, host: str = "127.0.0.1") -> Wire:
+async def dial(
+    port: int, *, path: str = "/relay", headers: dict[str, str] | None = None, host: str = "127.0.0.1"
+) -> Wire:
     """Open a WebSocket; ConnectionRefusedError with the status line where the upgrade is refused."""
     reader, writer = await asyncio.open_connection(host, port)
     wanted = {
