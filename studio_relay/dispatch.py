@@ -22,6 +22,7 @@ from studio_relay.floor import Floor
 from studio_relay.handoff import Handoff, as_handoff, server_handoff
 from studio_relay.keeping import Keeper
 from studio_relay.listening import Listener
+from studio_relay.log import REPEATS_IN_CALL
 from studio_relay.memory import Memory
 from studio_relay.plugins import Hook, Plugin, Plugins
 from studio_relay.progress import Progress
@@ -174,7 +175,7 @@ class Conversation:
         if isinstance(event, Refused):
             self.story.frame_refused()
             if event.first:
-                log.warning("frame refused: %s", event.reason)
+                log.warning("frame refused: %s", event.reason, extra=REPEATS_IN_CALL)
             return event.reason
         if isinstance(event, Started):
             self._admit(event)

@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "replies": {"errors", "hooks", "plugins", "voice"},
     "floor": {"replies"},
     "ticket": {"protocol"},
-    "memory": {"errors", "protocol", "call", "store"},
+    "memory": {"log", "errors", "protocol", "call", "store"},
     "dispatch": {
         "errors", "protocol", "call", "floor", "handoff", "keeping", "listening", "memory", "plugins", "hooks",
         "progress", "replies", "settings", "store", "ticket", "voice", "watching", "wrapping", "log", "story",

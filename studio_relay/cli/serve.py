@@ -122,4 +122,4 @@ def _warn_of_unknown_settings(plugins: Plugins) -> None:
     names = [*plugins.agents, *(extension.name for extension in plugins.extensions)]
     for name, meant in unknown_names(plugins=names):
         hint = f"; did you mean {meant}?" if meant else ""
-        click.echo(f"studio-relay: nobody reads the setting {name}{hint}", err=True)
+        log.warning("nobody reads the setting %s%s", name, hint)

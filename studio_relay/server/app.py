@@ -12,9 +12,11 @@ from werkzeug.exceptions import HTTPException
 from studio_relay.dispatch import Dispatcher
 from studio_relay.errors import PluginError, RelayError, SignatureError
 from studio_relay.hooks import call_hook, within
+from studio_relay.log import shown
 from studio_relay.plugins import Plugin, Plugins, load_plugins
 from studio_relay.recording import Recorder, SessionRecording
 from studio_relay.registry import Registry
+from studio_relay.server import loop_failures
 from studio_relay.server.callbacks import add_callback_routes
 from studio_relay.server.connection import Connection
 from studio_relay.server.foreign_host import settle_in
@@ -78,6 +80,7 @@ class Relay:
 
     async def start(self) -> None:
         """Run on_startup of every plugin. Raises PluginError naming the one that fails."""
+        asyncio.get_running_loop().set_exception_handler(loop_failures.log_failure)
         if not self.is_ours:
             settle_in(self)
         self._watchdog = Watchdog()
@@ -230,11 +233,12 @@ async def serve_socket(relay: Relay, agent_name: str | None) -> Response | None:
     refused = relay.refusal(scope)
     agent = relay.plugins.agent(agent_name) if agent_name else None
     if refused is None and agent_name and agent is None:
-        refused = 404, f"no agent is called {agent_name!r}; installed: {', '.join(sorted(relay.plugins.agents))}"
+        installed = ", ".join(sorted(relay.plugins.agents))
+        refused = 404, f"no agent is called '{shown(agent_name, 40)}'; installed: {installed}"
     if refused is not None:
         status, reason = refused
         relay.observer.refused(status, "draining" if relay.draining and status == 503 else _REFUSALS[status])
-        log.warning("upgrade of %s refused with %d: %s", scope["path"][:200], status, reason)
+        log.warning("upgrade of %s refused with %d: %s", shown(scope["path"]), status, reason, extra=_alike(reason))
         return Response(_PUBLIC_REASONS[status], status)
     recording = relay.recording(scope)
     connection = Connection(socket, relay.desk, relay.registry, agent=agent, tickets=relay.tickets, recording=recording)
@@ -253,7 +257,12 @@ def _tell_of_stray(relay: Relay, error: HTTPException) -> None:
         relay.observer.refused(status, "route")
         what = "upgrade" if is_upgrade else asked.method
         reason = _STRAY_REASONS.get(status, "it cannot be read")
-        log.warning("%s of %s refused with %d: %s", what, ascii(asked.path[:200]), status, reason)
+        log.warning("%s of '%s' refused with %d: %s", what, shown(asked.path), status, reason, extra=_alike(reason))
+
+
+def _alike(reason: str) -> dict[str, str]:
+    """Refusals for the same reason are one line a minute: others choose how often they ask, and for what."""
+    return {"repeats": reason[:40]}
 
 
 _OUR_PATHS = ("/relay", "/voice", "/connect-action")

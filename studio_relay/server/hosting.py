@@ -15,7 +15,6 @@ from typing import Any
 from quart import Quart
 
 from studio_relay.errors import PluginError, SettingsError
-from studio_relay.watching import place_of
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +91,6 @@ async def serve_on(
     config.errorlog = _host_log()
     app.extensions["studio_relay"].is_ours = True
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_loop_failure)
     try:
         with _closing_at_once(loop):
             await serve(app, config, shutdown_trigger=until)
@@ -145,19 +143,6 @@ def _closing_at_once(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 
 async def _at_once() -> None:
     """Nothing is waited for."""
-
-
-def _loop_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A task that nobody waited for has failed: a plugin's, mostly. Its words may be a caller's: level debug only.
-
-    Stopping cancels connections that are left, and asyncio's streams (3.11) report each as a failure.
-    """
-    error = context.get("exception")
-    if isinstance(error, asyncio.CancelledError):
-        return
-    what = f"{type(error).__name__} {place_of(error)}" if error is not None else str(context.get("message"))
-    log.error("a background task failed: %s", what)
-    log.debug("the failure in full", exc_info=error)
 
 
 def _host_log() -> logging.Logger:
