@@ -60,7 +60,7 @@ def _cut(message: str) -> str:
 
 
 def _printable(line: str) -> str:
-    """JSON without what a terminal or a reader of lines may act on: controls, separators, marks that turn text round."""
+    """JSON without what a terminal or a reader of lines may act on: controls, separators, marks that turn text."""
     if line.isprintable():
         return line
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line)

@@ -262,7 +262,7 @@ def _tell_of_stray(relay: Relay, error: HTTPException) -> None:
 
 def _alike(reason: str) -> dict[str, str]:
     """Refusals for the same reason are one line a minute: others choose how often they ask, and for what."""
-    return {"repeats": reason[:40]}
+    return {"repeats": reason.partition("'")[0][:40]}
 
 
 _OUR_PATHS = ("/relay", "/voice", "/connect-action")

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
+from contextvars import copy_context
 from functools import partial
 
 from studio_relay.dispatch import Conversation, Dispatcher
@@ -156,6 +157,7 @@ class Connection:
     def _admit(self, setup: Setup) -> Awaitable[str | None]:
         CALL.set(setup.call_sid)
         SESSION.set(setup.session_id)
+        self._live.context = copy_context()
         if self._setup_timer is not None:
             self._setup_timer.cancel()
         return self._check(setup)

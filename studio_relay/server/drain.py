@@ -61,4 +61,4 @@ def _move(live: Live) -> None:
     if live.setup is None:
         live.drop("the server is draining")
     else:
-        live.conversation.drain()
+        live.context.run(live.conversation.drain)

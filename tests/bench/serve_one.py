@@ -1,6 +1,6 @@
-"""Serve one app for a benchmark: `serve_one.py ours|watched|counted|bare|quart HOST`; prints its port, stops on SIGTERM.
+"""Serve one app for a benchmark: `serve_one.py ours|watched|counted|bare|quart HOST`.
 
-HOST is hypercorn or uvicorn.
+HOST is hypercorn or uvicorn. It prints its port, and stops on SIGTERM.
 """
 
 from __future__ import annotations

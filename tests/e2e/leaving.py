@@ -1,4 +1,4 @@
-"""SIGTERM under live calls whose agents are in the middle of a sentence: who was handed on, and when the server left."""
+"""SIGTERM under live calls whose agents are in the middle of a sentence: who was handed on, and when it left."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ async def dial(
         "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
         **(headers or {}),
     }
-    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in wanted.items())]
+    lines = ["GET /relay HTTP/1.1", *(f"{name}: {value}" for name, value in wanted.items())]
     writer.write("\r\n".join([*lines, "", ""]).encode())
     head = await reader.readuntil(b"\r\n\r\n")
     if b" 101 " not in head:
