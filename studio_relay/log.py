@@ -9,8 +9,10 @@ Nothing from outside can forge a line or fill the log:
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
+import math
 import sys
 import threading
 import time
@@ -85,6 +87,7 @@ class Folding(logging.Filter):
         self._seconds = seconds
         self._folds: dict[tuple[str, str, str], _Fold] = {}  # the earliest due first
         self._lock = threading.Lock()
+        atexit.register(self.tell, everything=True)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line appears now."""
@@ -104,13 +107,13 @@ class Folding(logging.Filter):
         return True
 
     def _wait(self, seconds: float) -> None:
-        timer = threading.Timer(seconds, self._tell)
+        timer = threading.Timer(seconds, self.tell)
         timer.daemon = True
         timer.start()
 
-    def _tell(self) -> None:
-        """Tell of what is due, and come back for the rest."""
-        now = time.monotonic()
+    def tell(self, *, everything: bool = False) -> None:
+        """Tell of what is due, and come back for the rest; of everything at the end of the process."""
+        now = math.inf if everything else time.monotonic()
         with self._lock:
             due = [key for key, fold in self._folds.items() if fold.due <= now]
             over = [self._folds.pop(key) for key in due]

@@ -50,9 +50,7 @@ def tell(lines: Lines, *, due: bool = True) -> None:
     """The time of the folds is over."""
     [folding] = lines.filters
     assert isinstance(folding, Folding)
-    for fold in folding._folds.values():
-        fold.due -= 3_601 if due else 0
-    folding._tell()
+    folding.tell(everything=due)
 
 
 log = logging.getLogger("folded")

@@ -11,6 +11,11 @@ from typing import Any
 from studio_relay.log import REPEATS
 from studio_relay.watching import place_of
 
+try:
+    import resource  # here: when it is needed there is no file descriptor left to load it with
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 log = logging.getLogger(__name__)
 
 
@@ -37,8 +42,4 @@ def log_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
 
 
 def _most_files() -> str:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return "the system's"
-    return str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    return "the system's" if resource is None else str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
