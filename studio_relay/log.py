@@ -122,7 +122,7 @@ class Folding(logging.Filter):
         for fold in over:
             if fold.count:
                 told = logging.makeLogRecord(fold.record.__dict__ | {"is_folded": True, "args": None})
-                told.msg = f"{fold.record.getMessage()} ({fold.count} more like it in {self._seconds:g} s)"
+                told.msg = f"{fold.record.getMessage()} ({fold.count} more like it)"
                 fold.context.run(self._handler.handle, told)
 
 

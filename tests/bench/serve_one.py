@@ -88,6 +88,7 @@ async def census() -> str:
     import gc
 
     import bench_agent
+    from quart import current_app
 
     from studio_relay import Call
     from studio_relay.dispatch import Conversation
@@ -98,7 +99,10 @@ async def census() -> str:
     kinds = Counter(type(thing) for thing in gc.get_objects())
     live = {kind.__name__: kinds[kind] for kind in (Call, Session, Conversation, Connection)}
     witness = getattr(sys.modules.get("bench_witness"), "COUNTS", {})
-    return json.dumps({**live, "tasks": len(asyncio.all_tasks()), **bench_agent.COUNTS, **witness})
+    entries = current_app.extensions["studio_relay"].store._entries.values()
+    stored = sum(len(entry.text) for entry in entries)  # what calls that are over leave behind for a quarter of an hour
+    tasks = len(asyncio.all_tasks())
+    return json.dumps({**live, "tasks": tasks, "stored_bytes": stored, **bench_agent.COUNTS, **witness})
 
 
 def main() -> None:
