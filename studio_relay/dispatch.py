@@ -57,6 +57,7 @@ log = logging.getLogger(__name__)
 _FAILURES_ALLOWED = 2  # replies in a row; then the session ends with relay-agent-failed
 _ERRORS_ALLOWED = 5  # frames of ours that Twilio refused in a row: our encoder is broken
 _HANDOVER_SECONDS = 3.0  # what a call waits for the end of its earlier socket
+_GREETING_SECONDS = 5.0  # what a greeting takes that nobody reports; it is spoken by Twilio, and only once
 _ENDED = "the call is ending: nothing more can be said after end()"
 
 
@@ -133,6 +134,7 @@ class Conversation:
         self._turns = 0
         self._failures = 0
         self._ending: asyncio.Task[None] | None = None
+        self._greeted_by = 0.0  # until then Twilio may be greeting, without a word to us
         self._leaving = False  # the server is: end waits for nothing
         self._caller_speaks = False  # words of a prompt came, and not yet its last
         self._handoff: dict[str, Any] | None = None
@@ -187,6 +189,7 @@ class Conversation:
 
     def _admit(self, event: Started) -> None:
         self.story.began(self._loop.time())
+        self._greeted_by = self._loop.time() + _GREETING_SECONDS
         self._starting = self._spawn(self._begin(without_ticket(event.setup), self.admit(event.setup)), "start")
 
     # ------------------------------------------------------------------------------- the start
@@ -570,7 +573,10 @@ class Conversation:
     def at_pause(self) -> bool:
         """Whether nobody would be cut off now: all that was said is heard, and the agent owes the caller no answer."""
         owed = self.call is None or self._held or not (self._floor.is_empty or self._floor.waiting)
-        return self._ending is None and not (owed or self._caller_speaks) and self.progress.is_quiet
+        if owed or self._caller_speaks or self._ending is not None or not self.progress.is_quiet:
+            return False
+        greeted = self.story.turns or self.story.session_number > 1 or self._loop.time() >= self._greeted_by
+        return bool(greeted)
 
     def drain(self) -> None:
         """End the session for a server that is leaving, now: an end that waits for the last words waits no longer."""

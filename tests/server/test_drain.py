@@ -20,6 +20,10 @@ SPEAKING = {"type": "info", "name": "agentSpeaking", "value": "on"}
 SILENT = {"type": "info", "name": "agentSpeaking", "value": "off"}
 
 
+def says(text: str, *, last: bool = True) -> dict[str, Any]:
+    return {"type": "prompt", "voicePrompt": text, "lang": "en-US", "last": last}
+
+
 class Agent:
     """Does what the caller says: streams for as many seconds, asks, or ends with long last words."""
 
@@ -83,14 +87,11 @@ async def leaving(serve: Any, setup_frame: Any) -> Any:
     return make
 
 
-def says(text: str, *, last: bool = True) -> dict[str, Any]:
-    return {"type": "prompt", "voicePrompt": text, "lang": "en-US", "last": last}
-
-
-async def test_an_idle_call_ends_at_once(leaving: Any) -> None:
+@pytest.mark.parametrize(("frames", "seconds"), [([], 5), ([SPEAKING, SILENT], 5), ([says("1")], 1.1)])
+async def test_an_idle_call_ends_once_its_greeting_is_over(leaving: Any, frames: Any, seconds: float) -> None:
     agent = Agent()
-    scene = await leaving(agent)
-    assert await scene.until_ended() < 0.2
+    scene = await leaving(agent, *frames)
+    assert await scene.until_ended() == pytest.approx(seconds, abs=0.2)
     assert scene.reason_code == "relay-draining"
     assert await scene.task == 1
     assert agent.ends == ["draining"]
