@@ -22,6 +22,7 @@ from studio_relay.floor import Floor
 from studio_relay.handoff import Handoff, as_handoff, server_handoff
 from studio_relay.keeping import Keeper
 from studio_relay.listening import Listener
+from studio_relay.log import REPEATS_IN_CALL
 from studio_relay.memory import Memory
 from studio_relay.plugins import Hook, Plugin, Plugins
 from studio_relay.progress import Progress
@@ -57,6 +58,7 @@ log = logging.getLogger(__name__)
 _FAILURES_ALLOWED = 2  # replies in a row; then the session ends with relay-agent-failed
 _ERRORS_ALLOWED = 5  # frames of ours that Twilio refused in a row: our encoder is broken
 _HANDOVER_SECONDS = 3.0  # what a call waits for the end of its earlier socket
+_GREETING_SECONDS = 5.0  # what a greeting takes that nobody reports; it is spoken by Twilio, and only once
 _ENDED = "the call is ending: nothing more can be said after end()"
 
 
@@ -135,6 +137,9 @@ class Conversation:
         self._turns = 0
         self._failures = 0
         self._ending: asyncio.Task[None] | None = None
+        self._greeted_by = 0.0  # until then Twilio may be greeting, without a word to us
+        self._leaving = False  # the server is: end waits for nothing
+        self._caller_speaks = False  # words of a prompt came, and not yet its last
         self._handoff: dict[str, Any] | None = None
         self._limit_timer: asyncio.TimerHandle | None = None
         self._own_tasks: set[asyncio.Task[Any]] = set()
@@ -175,7 +180,7 @@ class Conversation:
         if isinstance(event, Refused):
             self.story.frame_refused()
             if event.first:
-                log.warning("frame refused: %s", event.reason)
+                log.warning("frame refused: %s", event.reason, extra=REPEATS_IN_CALL)
             return event.reason
         if isinstance(event, Started):
             self._admit(event)
@@ -187,6 +192,7 @@ class Conversation:
 
     def _admit(self, event: Started) -> None:
         self.story.began(self._loop.time())
+        self._greeted_by = self._loop.time() + _GREETING_SECONDS
         self._starting = self._spawn(self._begin(without_ticket(event.setup), self.admit(event.setup)), "start")
 
     # ------------------------------------------------------------------------------- the start
@@ -260,6 +266,7 @@ class Conversation:
     def _dispatch(self, event: Event, call: Call) -> None:
         match event:
             case Prompted():
+                self._caller_speaks = False
                 self._keep_soon()
                 self._lost_words.came()
                 self._audience.extensions("on_prompt", call=call, prompt=event.prompt)
@@ -273,6 +280,7 @@ class Conversation:
                 self._audience.all("on_interrupt", call=call, interrupt=event.interrupt)
             case PartlyPrompted():
                 self._lost_words.sounds()
+                self._caller_speaks = True
                 self._audience.all("on_partial_prompt", call=call, prompt=event.prompt)
             case Informed():
                 self._informed(event)
@@ -617,14 +625,27 @@ class Conversation:
         self.reason = reason
         self._begin_end(server_handoff(code).to_wire(self._settings.max_handoff_bytes), cut=cut)
 
+    @property
+    def at_pause(self) -> bool:
+        """Whether nobody would be cut off now: all that was said is heard, and the agent owes the caller no answer."""
+        owed = self.call is None or self._held or not (self._floor.is_empty or self._floor.waiting)
+        if owed or self._caller_speaks or self._ending is not None or not self.progress.is_quiet:
+            return False
+        greeted = self.story.turns or self.story.session_number > 1 or self._loop.time() >= self._greeted_by
+        return bool(greeted)
+
     def drain(self) -> None:
-        """End the session for a server that is leaving, unless it is ending already."""
+        """End the session for a server that is leaving, now: an end that waits for the last words waits no longer."""
+        self._leaving = True
+        self.progress.happened()
         if self._ending is None and not self.progress.closed:
-            self._end_for("relay-draining", "draining")
+            self._floor.stop_all()
+            self._end_for("relay-draining", "draining", cut=True)
 
     async def _end_when_quiet(self, text: str | None, is_cut: Callable[[], bool]) -> None:
         """The last words are heard out, unless the caller cuts them: then what is unsaid is dropped."""
-        await self.progress.until_heard(is_cut, self._loop.time() + self._settings.end_wait_max_seconds)
+        waits_for = self._loop.time() + self._settings.end_wait_max_seconds
+        await self.progress.until_heard(lambda: self._leaving or is_cut(), waits_for)
         if not self.progress.closed:
             self.session.end(text)
             self.story.left(self._loop.time())

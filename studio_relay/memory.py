@@ -12,6 +12,7 @@ import msgspec
 
 from studio_relay.call import Call
 from studio_relay.errors import StoreError
+from studio_relay.log import REPEATS
 from studio_relay.protocol.transcript import Turn
 from studio_relay.store import ENDED_SECONDS, LIVE_SECONDS, SessionStore
 
@@ -55,7 +56,11 @@ class Memory:
                     await store.delete(call_sid)  # not ours, and in the way of what is
                     raise
         except Exception as error:
-            log.error("the store could not be read; the call starts without its history: %s", store_fault(error))
+            log.error(
+                "the store could not be read; the call starts without its history: %s",
+                store_fault(error),
+                extra=REPEATS,
+            )
             return cls()
 
     @classmethod
@@ -98,7 +103,7 @@ class Memory:
                     return
                 await store.put(call.call_sid, value, ENDED_SECONDS if ended else LIVE_SECONDS)
         except Exception as error:
-            log.error("the conversation could not be stored; the call goes on: %s", store_fault(error))
+            log.error("the conversation could not be stored; the call goes on: %s", store_fault(error), extra=REPEATS)
 
 
 def store_fault(error: Exception) -> str:

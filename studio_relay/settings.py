@@ -29,6 +29,13 @@ from studio_relay.errors import SettingsError, without_passwords
 
 PREFIX = "STUDIO_RELAY_"
 
+_REPLACED = [
+    (
+        "STUDIO_RELAY_DRAIN_TIMEOUT_SECONDS",
+        "STUDIO_RELAY_SHUTDOWN_SECONDS",
+        "the seconds from a stop signal to the exit, 25 by default",
+    )
+]
 _TWILIO_NAMES = {
     "account_sid": "TWILIO_ACCOUNT_SID",
     "auth_token": "TWILIO_AUTH_TOKEN",
@@ -206,8 +213,12 @@ class Limits(BaseModel):
         4_096, ge=16, le=65_536, description="Largest text in one frame, in UTF-8 bytes; longer text is split."
     )
     max_reconnects: int = Field(2, ge=0, le=100, description="Reconnects of one call; then apology and hang-up.")
-    drain_timeout_seconds: float = Field(
-        30, ge=0, le=86_400, description="Seconds live calls have to finish after a stop signal; then they are moved."
+    shutdown_seconds: float = Field(
+        25,
+        ge=1,
+        le=86_400,
+        description="Seconds from a stop signal to the exit. Each call is handed on at its first pause, at the latest "
+        "8 s before that. Keep it below the time your platform waits until it kills.",
     )
 
 
@@ -386,7 +397,7 @@ def load_settings(env_file: str | Path | None = ".env", **overrides: Any) -> Set
         raise SettingsError("\n".join(_problem(details) for details in error.errors())) from None
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{env_file}: expected readable UTF-8 text of lines NAME=value") from None
-    problems = list(_conflicts(settings))
+    problems = [*_replaced(env_file), *_conflicts(settings)]
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
@@ -409,6 +420,15 @@ def is_loopback_host(host: str) -> bool:
         return ip_address(bare).is_loopback
     except ValueError:
         return False
+
+
+def _replaced(env_file: str | Path | None) -> Iterator[str]:
+    """Settings of earlier versions that are set: what they meant must not be lost without a word."""
+    sources = (EnvSettingsSource(Settings), DotEnvSettingsSource(Settings, env_file=env_file))
+    given = {name.upper() for source in sources for name, value in source.env_vars.items() if value}
+    for old, new, meaning in _REPLACED:
+        if old in given:
+            yield f"{old}: no longer a setting. Set {new} instead: {meaning}."
 
 
 def _conflicts(settings: Settings) -> Iterator[str]:

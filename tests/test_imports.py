@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "floor": {"replies"},
     "turn_taking": {"protocol"},
     "ticket": {"protocol"},
-    "memory": {"errors", "protocol", "call", "store"},
+    "memory": {"log", "errors", "protocol", "call", "store"},
     "dispatch": {
         "errors", "protocol", "call", "floor", "handoff", "keeping", "listening", "memory", "plugins", "hooks",
         "progress", "replies", "settings", "store", "ticket", "voice", "watching", "wrapping", "log", "story",

@@ -63,6 +63,7 @@ def test_defaults_are_those_of_the_design(load: Load) -> None:
         "close_timeout_seconds": 5, "max_calls": 1_000, "max_turns": 500, "call_max_seconds": 14_400,
         "hook_timeout_seconds": 10, "reply_max_seconds": 120, "end_wait_max_seconds": 60,
         "on_end_timeout_seconds": 5, "max_handoff_bytes": 4_096, "max_token_bytes": 4_096, "max_reconnects": 2,
+        "shutdown_seconds": 25,
     }  # fmt: skip
     settings = load()
     assert {name: getattr(settings, name) for name in limits} == limits

@@ -12,11 +12,14 @@ from werkzeug.exceptions import HTTPException
 from studio_relay.dispatch import Dispatcher
 from studio_relay.errors import PluginError, RelayError, SignatureError
 from studio_relay.hooks import call_hook, within
+from studio_relay.log import shown
 from studio_relay.plugins import Plugin, Plugins, load_plugins
 from studio_relay.recording import Recorder, SessionRecording
 from studio_relay.registry import Registry
+from studio_relay.server import loop_failures
 from studio_relay.server.callbacks import add_callback_routes
 from studio_relay.server.connection import Connection
+from studio_relay.server.foreign_host import settle_in
 from studio_relay.server.insecure import insecure_refusal
 from studio_relay.server.scraping import add_metrics_route, observer_for
 from studio_relay.server.signature import SignedRequest, check_upgrade
@@ -30,6 +33,8 @@ from studio_relay.watchdog import Watchdog
 from studio_relay.watching import log_failure, place_of
 
 log = logging.getLogger(__name__)
+
+_LAST_SECONDS = 0.5  # for what stopping takes besides the hooks
 
 
 class RelayApp(Quart):
@@ -54,6 +59,8 @@ class Relay:
         self.store = store
         self.registry = Registry(account_sid=settings.account_sid)
         self.draining = False
+        self.is_ours = False  # the host: it drains by itself, and handles signals
+        self.leaves_by: float | None = None  # when the process must be gone, in loop time, once it drains
         self.tickets = Tickets(settings.signing_tokens, store, required=settings.require_ticket)
         self.observer = observer_for(settings)
         self.desk = Dispatcher(
@@ -73,6 +80,9 @@ class Relay:
 
     async def start(self) -> None:
         """Run on_startup of every plugin. Raises PluginError naming the one that fails."""
+        asyncio.get_running_loop().set_exception_handler(loop_failures.log_failure)
+        if not self.is_ours:
+            settle_in(self)
         self._watchdog = Watchdog()
         self._watchdog.start()
         self._report()
@@ -136,12 +146,20 @@ class Relay:
     def _all_plugins(self) -> tuple[Plugin, ...]:
         return (*self.plugins.extensions, *self.plugins.agents.values())
 
+    def _patience(self) -> float:
+        """How long a hook may take: on_shutdown must not cost the deadline of the whole process."""
+        seconds = self.settings.hook_timeout_seconds
+        if self.leaves_by is None:
+            return seconds
+        left = self.leaves_by - asyncio.get_running_loop().time() - _LAST_SECONDS
+        return min(seconds, max(left, _LAST_SECONDS))
+
     async def _run(self, plugin: Plugin, name: str, **arguments: Any) -> None:
         hook = plugin.hooks.get(name)
         if hook is None:
             return
         try:
-            await within(self.settings.hook_timeout_seconds, call_hook(hook, arguments), name=f"studio-relay {hook}")
+            await within(self._patience(), call_hook(hook, arguments), name=f"studio-relay {hook}")
         except Exception as error:
             log_failure(hook, error)
             raise PluginError(f"plugin {plugin.name} failed in {name}: {type(error).__name__}: {error}") from error
@@ -215,11 +233,12 @@ async def serve_socket(relay: Relay, agent_name: str | None) -> Response | None:
     refused = relay.refusal(scope)
     agent = relay.plugins.agent(agent_name) if agent_name else None
     if refused is None and agent_name and agent is None:
-        refused = 404, f"no agent is called {agent_name!r}; installed: {', '.join(sorted(relay.plugins.agents))}"
+        installed = ", ".join(sorted(relay.plugins.agents))
+        refused = 404, f"no agent is called '{shown(agent_name, 40)}'; installed: {installed}"
     if refused is not None:
         status, reason = refused
         relay.observer.refused(status, "draining" if relay.draining and status == 503 else _REFUSALS[status])
-        log.warning("upgrade of %s refused with %d: %s", scope["path"][:200], status, reason)
+        log.warning("upgrade of %s refused with %d: %s", shown(scope["path"]), status, reason, extra=_alike(reason))
         return Response(_PUBLIC_REASONS[status], status)
     recording = relay.recording(scope)
     connection = Connection(socket, relay.desk, relay.registry, agent=agent, tickets=relay.tickets, recording=recording)
@@ -238,7 +257,12 @@ def _tell_of_stray(relay: Relay, error: HTTPException) -> None:
         relay.observer.refused(status, "route")
         what = "upgrade" if is_upgrade else asked.method
         reason = _STRAY_REASONS.get(status, "it cannot be read")
-        log.warning("%s of %s refused with %d: %s", what, ascii(asked.path[:200]), status, reason)
+        log.warning("%s of '%s' refused with %d: %s", what, shown(asked.path), status, reason, extra=_alike(reason))
+
+
+def _alike(reason: str) -> dict[str, str]:
+    """Refusals for the same reason are one line a minute: others choose how often they ask, and for what."""
+    return {"repeats": reason.partition("'")[0][:40]}
 
 
 _OUR_PATHS = ("/relay", "/voice", "/connect-action")

@@ -6,6 +6,7 @@ cancels its handler while frames are waiting. Ours hands the handler the ASGI ca
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -68,6 +69,18 @@ class Socket:
         if self.closed is None:
             self.closed = Closed(code, reason)
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
+    def let_go(self) -> None:
+        """Nobody reads from here on: what still comes must not keep the host waiting.
+
+        hypercorn's reader waits for room in a queue of ten events. It handles up to 64 KiB of frames in one go, and
+        those behind the close would keep its task, and the whole connection, for as long as the process lives.
+        """
+        queue = getattr(self._receive, "__self__", None)
+        if isinstance(queue, asyncio.Queue):
+            queue._maxsize = 0  # type: ignore[attr-defined]  # no room is waited for again
+            while not queue.empty():
+                queue.get_nowait()  # wakes whoever waits for room now
 
 
 class RelayConnection(ASGIWebsocketConnection):
