@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from studio_relay.errors import FlowError
 from studio_relay.studio.flow import Flow
+from studio_relay.studio.liquid_text import split_outputs
 
 Shape = Literal["widget", "redirect", "subflow"]
 
@@ -209,7 +210,7 @@ def _voice_url(stage: Stage, parameters: Mapping[str, dict[str, Any]], old: Any)
 
 
 def _escaped(text: str, *, encode: bool = False) -> str:
-    pieces = re.split(r"(\{\{.*?\}\})", text)
+    pieces = split_outputs(text)
     liquid = [p.replace("}}", " | url_encode }}") if encode and "url_encode" not in p else p for p in pieces]
     return "".join(
         new if old.startswith("{{") else quote(old, safe="") for old, new in zip(pieces, liquid, strict=True)
