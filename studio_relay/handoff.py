@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin
@@ -152,7 +153,7 @@ def _check_members(members: Mapping[str, Any]) -> None:
 
 def _compact(members: Mapping[str, Any]) -> str:
     text = json.dumps(members, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _size(text: str) -> int:
@@ -161,19 +162,22 @@ def _size(text: str) -> int:
 
 def _shortened(summary: str, excess: int) -> str:
     """`summary` less at least `excess` bytes of JSON, cut at a word, with an ellipsis; empty if nothing is left."""
-    room = _size(_compact({"": summary})) - excess - _size(_compact({"": ""})) - _size(_ELLIPSIS)
-    used = kept = 0
-    for index, character in enumerate(summary):
-        used += _size(_compact({"": character})) - _size(_compact({"": ""}))
-        if used > room:
-            break
-        kept = index + 1
-    if room <= 0 or not kept:
+    room = _written(summary) - excess - _size(_ELLIPSIS)
+    if room <= 0:
+        return ""
+    summary = summary[: room + 1]  # a character takes a byte at least
+    kept = bisect_right(range(len(summary) + 1), room, key=lambda count: _written(summary[:count])) - 1
+    if not kept:
         return ""
     cut = summary[:kept]
     within_word = not (summary[kept : kept + 1].isspace() or cut[-1].isspace())
     at_word = cut.rsplit(None, 1)[0] if within_word and " " in cut else cut
     return at_word.rstrip() + _ELLIPSIS
+
+
+def _written(text: str) -> int:
+    """Bytes that `text` takes inside JSON."""
+    return _size(_compact({"": text})) - _size(_compact({"": ""}))
 
 
 def _explain(error: ValidationError, model: type[Handoff]) -> str:
