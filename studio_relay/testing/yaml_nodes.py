@@ -49,6 +49,10 @@ class _Composer:
         if step is not None:
             step(self, event)
 
+    def document(self, event: Any) -> None:
+        if self.root is not None:
+            raise yaml.composer.ComposerError(None, None, "expected a single document", event.start_mark)
+
     def scalar(self, event: Any) -> None:
         node = yaml.ScalarNode("str", event.value, event.start_mark, event.end_mark)
         self._count(1, event)
@@ -93,6 +97,7 @@ class _Composer:
 
 
 _STEPS: dict[type[yaml.Event], Callable[..., None]] = {
+    yaml.DocumentStartEvent: _Composer.document,
     yaml.ScalarEvent: _Composer.scalar,
     yaml.AliasEvent: _Composer.alias,
     yaml.SequenceStartEvent: _Composer.begin,
@@ -106,7 +111,5 @@ def compose(text: str) -> yaml.Node | None:
     """The one document in `text`, None if there is none. Raises yaml.YAMLError and TooLarge."""
     composer = _Composer()
     for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.DocumentStartEvent) and composer.root is not None:
-            raise yaml.composer.ComposerError(None, None, "expected a single document", event.start_mark)
         composer.take(event)
     return composer.root
