@@ -54,6 +54,7 @@ class Relay:
         self.store = store
         self.registry = Registry(account_sid=settings.account_sid)
         self.draining = False
+        self.unsorted: set[tuple[str, tuple[str, ...]]] = set()  # voice URLs that were told of
         self.tickets = Tickets(settings.signing_tokens, store, required=settings.require_ticket)
         self.observer = observer_for(settings)
         self.desk = Dispatcher(

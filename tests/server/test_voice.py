@@ -82,6 +82,30 @@ async def test_the_query_becomes_parameters_and_is_carried_on(web: Any) -> None:
     assert carried == {"return": HOME, "tier": "gold card", "note": "é&<", "blank": ""}
 
 
+@pytest.mark.parametrize("query", ["b=2&a=1", f"tier=gold&{WITH_HOME}&language=es-ES"])
+async def test_every_query_we_write_is_sorted_by_name_and_a_url_that_is_not_is_told_of_once(
+    web: Any, query: str, caplog: Any
+) -> None:
+    server = web(Agent())
+    for _ in range(2):
+        reply = await server.post(f"/voice?{query}")
+        names = [name for name, _ in parse_qsl(urlsplit(reply.action).query)]
+        assert names == sorted(names)
+        assert len(names) > 1
+    told = [record.getMessage() for record in caplog.records if "not sorted by name" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].endswith(f"Write it in this order: {', '.join(map(repr, names))}")
+    assert "gold" not in told[0]
+
+
+@pytest.mark.parametrize("query", ["a=1&b=2", "", "a=1"])
+async def test_of_a_sorted_query_nothing_is_told(web: Any, query: str, caplog: Any) -> None:
+    server = web(Agent())
+    await server.post(f"/voice?{query}")
+    await server.get(f"/voice?{query}")
+    assert "not sorted" not in caplog.text
+
+
 async def test_the_parameter_language_sets_the_language(web: Any) -> None:
     reply = await web(Plain(), twiml={"language": "en-GB"}).post("/voice?language=es-ES")
     assert (reply.relay.get("language"), reply.parameters["language"]) == ("es-ES", "es-ES")
