@@ -25,6 +25,8 @@ from studio_relay.errors import HandoffError
 DEFAULT_MAX_BYTES = 4_096
 REASON_CODE = re.compile(r"[a-z][a-z0-9-]{0,31}")
 SERVER_CODES = ("relay-agent-failed", "relay-limit", "relay-draining")
+RESERVED = "relay-"
+"""How the server's own codes begin, today's and tomorrow's; flows and `/connect-action` trust them."""
 _ELLIPSIS = "…"
 
 
@@ -66,8 +68,18 @@ class Handoff(BaseModel):
 def as_handoff(data: Handoff | Mapping[str, Any], model: type[Handoff] | None = None) -> Handoff:
     """`data`, a handoff or its wire form, checked by the agent's model.
 
-    Raises HandoffError naming the member that is wrong and what the model expects.
+    Raises HandoffError naming the member that is wrong and what the model expects, and for a reserved code.
     """
+    handoff = _as_handoff(data, model)
+    if str(handoff.reason_code).startswith(RESERVED):
+        raise HandoffError(
+            f"handoff.reasonCode: expected a code of your own, got one that begins with {RESERVED!r}, which is reserved "
+            "for the server. Choose another word. Nothing was sent."
+        )
+    return handoff
+
+
+def _as_handoff(data: Handoff | Mapping[str, Any], model: type[Handoff] | None) -> Handoff:
     if isinstance(data, Handoff):
         return data
     if not isinstance(data, Mapping):
@@ -124,6 +136,11 @@ def check_codes(codes: tuple[str, ...], owner: str) -> None:
             raise HandoffError(
                 f"{owner}: the reason code {part!r} is part of {whole!r}, and flows that use `contains` "
                 "cannot tell them apart; choose another word"
+            )
+        if code.startswith(RESERVED):
+            raise HandoffError(
+                f"{owner}: the reason code {code!r} begins with {RESERVED!r}, which is reserved for the server; "
+                "choose another word"
             )
 
 

@@ -373,12 +373,15 @@ def env_name(field_name: str) -> str:
     return _TWILIO_NAMES.get(field_name) or _MAPS.get(field_name) or PREFIX + field_name.upper()
 
 
+_MAX_HOST = 260  # a name has 253 characters at most
+_HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::[0-9]{1,5})?")
+
+
 def is_loopback_host(host: str) -> bool:
     """Whether a name or address (`localhost`, `127.0.0.1:80`, `[::1]:80`) can only mean this machine."""
-    name = host.strip().lower()
-    bare = re.sub(r"^\[(.*)\](:\d+)?$", r"\1", name) if name.startswith("[") else name
-    if bare.count(":") == 1:
-        bare = bare.partition(":")[0]
+    name = host.strip().lower()[:_MAX_HOST]
+    written = _HOST.fullmatch(name)
+    bare = (written[1] or written[2]) if written else name  # an IPv6 address may stand without brackets
     if bare == "localhost" or bare.endswith(".localhost"):
         return True
     try:

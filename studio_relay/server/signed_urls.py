@@ -27,8 +27,8 @@ _PREFIX_HEADERS = ("x-forwarded-prefix", "x-script-name")
 class SignedRequest:
     """What is signed of a request, and the way it came.
 
-    `host` is the `Host` header. Several of them, and the host of an absolute-form target (`GET http://host/relay`) that
-    differs from it, are joined by commas: such a text is no host, so nothing is served by it and nothing is signed for it.
+    `host` is the `Host` header. Several of them, and the host of an absolute-form target (`GET http://host/relay`)
+    that differs from it, are joined by commas: such a text is no host, and nothing is served or signed for it.
     `raw_path` and `query` are as sent, still percent-encoded, without the `?`. `root_path` is the part of
     `raw_path` that the ASGI host was told to mount us under (usually empty). `peer` is the address of the
     socket's other end, None when unknown.
@@ -75,7 +75,9 @@ def upgrade_urls(
     """The URLs an upgrade may have been signed for, most trusted first.
 
     Twilio signs a URL with its port or without it: each that writes a port comes without it too, and each that writes
-    none comes with the default port of its scheme. No other port does. `public_url` is `https://host[/prefix]`. Without one (allowed only on loopback) it is what was really asked.
+    none comes with the default port of its scheme. No other port does.
+
+    `public_url` is `https://host[/prefix]`. Without one (allowed only on loopback) it is what was really asked.
     """
     return _candidates(request, public_url, trusted_proxies, _UPGRADE, asked=("ws", "wss"))
 
