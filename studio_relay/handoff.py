@@ -73,8 +73,8 @@ def as_handoff(data: Handoff | Mapping[str, Any], model: type[Handoff] | None = 
     handoff = _as_handoff(data, model)
     if str(handoff.reason_code).startswith(RESERVED):
         raise HandoffError(
-            f"handoff.reasonCode: expected a code of your own, got one that begins with {RESERVED!r}, which is reserved "
-            "for the server. Choose another word. Nothing was sent."
+            f"handoff.reasonCode: expected a code of your own, got one that begins with {RESERVED!r}, which is "
+            "reserved for the server. Choose another word. Nothing was sent."
         )
     return handoff
 

@@ -120,14 +120,14 @@ def test_a_model_refuses_fields_it_does_not_know_and_cannot_be_changed() -> None
 
 @pytest.mark.parametrize("code", [*SERVER_CODES, "relay-anything", "relay-"])
 def test_an_agent_cannot_use_a_code_of_the_server(code: str) -> None:
-    for given in (
+    for handoff in (
         {"reasonCode": code},
         {"reason_code": code},
         Handoff(reason_code=code),
         OpenHandoff(reason_code=code),
     ):
         with pytest.raises(HandoffError, match=r"begins with 'relay-', which is reserved .* Nothing was sent\."):
-            as_handoff(given)
+            as_handoff(handoff)
     if code == "relay-anything":
         with pytest.raises(HandoffError, match="reserved for the server"):
             check_codes((code,), "MyHandoff")

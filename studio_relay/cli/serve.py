@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
     from studio_relay.plugins import Plugins
     from studio_relay.server.app import Relay
+    from studio_relay.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
 @click.command("serve")
 @click.option("--host", metavar="ADDRESS", help="Where to listen.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on, 0 for a free one.  [default: 8080]")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), help="Port to listen on, 0 for a free one.  [default: PORT, else 8080]"
+)
 @click.option("--agent", metavar="NAME", help="The agent that answers, where several are installed.")
 @click.option("--insecure", is_flag=True, help="Serve unsigned requests, from this very machine only.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
@@ -44,7 +47,7 @@ def command(
     settings = load_settings(host=host, port=port, agent=agent, insecure=insecure or None)
     configure(settings.log_level)
     plugins = load_plugins()
-    _warn_of_unknown_settings(plugins)
+    _warn(settings, plugins)
     app = create_app(settings, plugins)
     relay: Relay = app.extensions["studio_relay"]
     listener = listen(settings.host, settings.port)
@@ -96,10 +99,8 @@ async def _until_stopped(relay: Relay, signals: asyncio.Semaphore) -> bool:
     return forced
 
 
-def _warn_of_unknown_settings(plugins: Plugins) -> None:
-    from studio_relay.settings import unknown_names
+def _warn(settings: Settings, plugins: Plugins) -> None:
+    from studio_relay.server.deployment import start_warnings
 
-    names = [*plugins.agents, *(extension.name for extension in plugins.extensions)]
-    for name, meant in unknown_names(plugins=names):
-        hint = f"; did you mean {meant}?" if meant else ""
-        click.echo(f"studio-relay: nobody reads the setting {name}{hint}", err=True)
+    for warning in start_warnings(settings, plugins):
+        click.echo(f"studio-relay: {warning}", err=True)

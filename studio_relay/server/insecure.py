@@ -41,6 +41,20 @@ PROXY_PREFIXES = (
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
+def address_refusal(peer: str | None, server: str | None) -> str | None:
+    """Why a request is refused where STUDIO_RELAY_PUBLIC_URL is not set; None when it is this machine's own business.
+
+    Only `serve` knows where it listens; under another host the addresses of each socket tell.
+    """
+    address = parse_address(peer)
+    if address is not None and address.is_loopback and server is not None and is_loopback_host(server):
+        return None
+    return (
+        "STUDIO_RELAY_PUBLIC_URL is not set, and without it only requests of this machine to a loopback address are "
+        "served; set it to where Twilio reaches this server, such as https://relay.example.com"
+    )
+
+
 def insecure_refusal(peer: str | None, host: str, headers: Headers) -> str | None:
     """Why an unsigned request is refused; None when it may be served."""
     return local_refusal(peer, host, headers, "--insecure")

@@ -31,7 +31,7 @@ class SignedRequest:
     that differs from it, are joined by commas: such a text is no host, and nothing is served or signed for it.
     `raw_path` and `query` are as sent, still percent-encoded, without the `?`. `root_path` is the part of
     `raw_path` that the ASGI host was told to mount us under (usually empty). `peer` is the address of the
-    socket's other end, None when unknown.
+    socket's other end and `server` that of ours, None when unknown.
     """
 
     scheme: str
@@ -40,6 +40,7 @@ class SignedRequest:
     query: str = field(default="", repr=False)
     root_path: str = ""
     peer: str | None = None
+    server: str | None = None
     headers: Headers = field(default=(), repr=False)
 
     @classmethod
@@ -51,7 +52,7 @@ class SignedRequest:
         hosts = header_values(headers, "host")
         if authority and authority.lower() not in map(str.lower, hosts):
             hosts.append(authority)
-        client = scope.get("client")
+        client, server = scope.get("client"), scope.get("server")
         return cls(
             scheme=scope.get("scheme", "http"),
             host=", ".join(hosts),
@@ -59,6 +60,7 @@ class SignedRequest:
             query=(scope.get("query_string") or b"").decode("latin-1"),
             root_path=scope.get("root_path") or "",
             peer=client[0] if client else None,
+            server=server[0] if server else None,
             headers=headers,
         )
 

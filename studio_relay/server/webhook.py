@@ -17,7 +17,7 @@ from quart import Response, request
 from studio_relay.errors import SignatureError
 from studio_relay.log import CALL, SESSION
 from studio_relay.server.answers import Answer, apology
-from studio_relay.server.insecure import insecure_refusal
+from studio_relay.server.insecure import address_refusal, insecure_refusal
 from studio_relay.server.signature import SignedRequest, check_http, form_fields, is_form
 from studio_relay.server.signed_urls import http_urls
 from studio_relay.server.visit import Visit
@@ -99,6 +99,8 @@ def _record(relay: Relay, asked: SignedRequest, hook: Webhook, answer: Answer) -
 def _refusal(settings: Settings, asked: SignedRequest, body: bytes) -> str | None:
     if settings.insecure:
         return insecure_refusal(asked.peer, asked.host, asked.headers)
+    if settings.public_url is None and (refusal := address_refusal(asked.peer, asked.server)):
+        return refusal
     try:
         check_http(
             asked,

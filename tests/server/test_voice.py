@@ -291,9 +291,26 @@ async def test_other_methods_are_405(web: Any, method: str, caplog: Any) -> None
     assert f"{method} of '/voice' refused with 405: expected GET or POST" in caplog.text
 
 
+async def test_a_slash_behind_voice_is_signed_with_it_and_nothing_is_redirected(web: Any) -> None:
+    server = web(Agent())
+    for method in ("post", "get"):
+        reply = await getattr(server, method)("/voice/")
+        assert (reply.status, reply.outcome) == (200, "connect")
+        assert reply.relay.get("url") == "wss://relay.example.com/relay"
+    signed = sign_request("https://relay.example.com/voice", {}, server.token)
+    assert (await server.raw("POST", "https://relay.example.com/voice/", headers=signed)).status == 403
+
+
+async def test_a_load_balancer_that_asks_for_the_root_is_content(web: Any) -> None:
+    reply = await web(Agent()).raw("GET", "http://10.0.0.1/")
+    assert (reply.status, reply.text) == (200, "ok\n")
+    assert (await web(Agent()).raw("HEAD", "http://10.0.0.1/")).status == 200
+    assert (await web(Agent()).raw("POST", "http://10.0.0.1/")).status == 405
+
+
 async def test_a_path_that_was_probably_meant_for_us_is_named_no_other(web: Any, caplog: Any) -> None:
     server = web(Agent())
-    for path in ("/voice/", "/connect-action/a/b", "/relays"):
+    for path in ("/voice/a/", "/connect-action/a/b", "/relays"):
         caplog.clear()
         assert (await server.get(path)).status == 404
         assert f"GET of '{path}' refused with 404: there are /relay, /voice" in caplog.text
