@@ -135,9 +135,7 @@ class _Reader:
         match = _DURATION.match(text)
         seconds = float(match[1]) * _SECONDS[match[2]] if match else math.inf
         if seconds > _MAX_SECONDS:
-            self._fail(
-                node, f"`{what}` must be a time of a day at most, such as 2, 1.5s, 300ms or 2m, found {_cut(text)}"
-            )
+            self._fail(node, f"`{what}` must be a time such as 2, 1.5s, 300ms or 2m, at most a day, found {_cut(text)}")
         return seconds
 
     def _whole(self, node: yaml.Node, what: str) -> int:

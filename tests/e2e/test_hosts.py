@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from ports import free_ports, wait_until_it_listens
 from websockets.asyncio.client import ClientConnection, connect
@@ -30,7 +33,8 @@ APP = "studio_relay.asgi:app"
 HOSTS = {
     "hypercorn": ["hypercorn", APP, "--bind", "127.0.0.1:{port}"],
     "uvicorn": [
-        "uvicorn", APP, "--port", "{port}", "--ws", "websockets-sansio", "--lifespan", "on", "--no-proxy-headers",
+        "uvicorn", APP, "--port", "{port}", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false",
+        "--ws-max-size", "262144", "--lifespan", "on", "--no-proxy-headers",
     ],
     "granian": ["granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", APP],
 }  # fmt: skip
@@ -72,8 +76,9 @@ def on_end(call, end):
 class Host:
     """A running host, and what its agent wrote."""
 
-    def __init__(self, port: int, log: Path) -> None:
+    def __init__(self, port: int, log: Path, pid: int) -> None:
         self.port = port
+        self._pid = pid
         self._log = log
         self._calls = 0
 
@@ -103,6 +108,27 @@ class Host:
         [end] = [end for end in self._ends() if end["call"] == sid]
         assert found == [end], "on_end was called more than once"
         return end
+
+    def memory(self) -> int:
+        """Bytes of its processes."""
+        own = psutil.Process(self._pid)
+        return sum(process.memory_info().rss for process in (own, *own.children(recursive=True)))
+
+    async def upgrade(self, offer: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, str]:
+        """A signed socket whose client offers an extension; the head of the answer too."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        headers = sign_upgrade(f"{PUBLIC_URL.replace('https', 'wss')}/relay", TOKEN) | {
+            "Host": f"127.0.0.1:{self.port}",
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Extensions": offer,
+        }
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        writer.write(f"GET /relay HTTP/1.1\r\n{lines}\r\n".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        return reader, writer, head
 
     def _ends(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
@@ -144,7 +170,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
         try:
             wait_until_it_listens(process, port, folder / "output")
-            yield Host(port, log)
+            yield Host(port, log, process.pid)
         finally:
             process.terminate()
             try:
@@ -256,3 +282,31 @@ async def test_an_unknown_agent_is_refused_before_accept(host: Host) -> None:
             proxy=None,
         )
     assert refused.value.response.status_code == 404
+
+
+OFFERS = ["permessage-deflate", "permessage-deflate; client_max_window_bits", "x-webkit-deflate-frame"]
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+async def test_no_compression_is_taken(host: Host, offer: str) -> None:
+    async with asyncio.timeout(ANSWER_SECONDS):
+        _, writer, head = await host.upgrade(offer)
+        writer.transport.abort()
+    assert head.startswith("HTTP/1.1 101 ")
+    assert "sec-websocket-extensions" not in head.lower()
+
+
+async def test_a_message_that_was_compressed_all_the_same_is_never_inflated(host: Host) -> None:
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = squeeze.compress(bytes(64 * 1024 * 1024)) + squeeze.flush(zlib.Z_SYNC_FLUSH)[:-4]
+    assert len(bomb) < 66_000
+    async with asyncio.timeout(2 * ANSWER_SECONDS):
+        for _ in range(2):  # what the first socket of a process costs is not the bomb's
+            before = host.memory()
+            reader, writer, _ = await host.upgrade(OFFERS[0])
+            writer.write(struct.pack("!BBQ4s", 0xC1, 0x80 | 127, len(bomb), bytes(4)) + bomb)  # RSV1: compressed
+            with suppress(ConnectionError):
+                await reader.read()
+            writer.transport.abort()
+            grown = host.memory() - before
+    assert grown < 5_000_000
