@@ -6,6 +6,7 @@ Nothing here acts on a setting, and no secret appears in a message or a repr.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -148,8 +149,8 @@ def _stripped(value: Any) -> Any:
 
 
 def _token(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[!-~]{16,}", value.get_secret_value()):
-        raise ValueError("at least 16 printable characters without spaces")
+    if not re.fullmatch(r"[!-+\--~]{16,}", value.get_secret_value()):
+        raise ValueError("at least 16 printable characters without spaces and commas")
     return value
 
 
@@ -226,7 +227,9 @@ class PluginSettings(Limits):
     """The settings a plugin may see: all that hold no secret."""
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
-    port: int = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    port: int = Field(
+        8080, ge=0, le=65_535, description="Port to listen on; 0 takes a free one. Where it is not set, `PORT` counts."
+    )
     public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
         None,
         description="Where Twilio reaches this server, `https://host[/prefix]`; needed unless HOST is loopback.",
@@ -358,8 +361,9 @@ class Settings(PluginSettings, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment, then `.env`."""
-        return init_settings, _Named(settings_cls, env_settings), _Named(settings_cls, dotenv_settings)
+        """Arguments, then the environment, then `.env`, then what the platform says."""
+        named = _Named(settings_cls, env_settings), _Named(settings_cls, dotenv_settings)
+        return init_settings, *named, _Platform(settings_cls)
 
 
 class _Named(PydanticBaseSettingsSource):
@@ -380,6 +384,24 @@ class _Named(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: value for name, value in found.items() if value is not None}
+
+
+class _Platform(PydanticBaseSettingsSource):
+    """`PORT`, by which platforms say where to listen; it counts where nothing else says."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        port = os.environ.get("PORT", "").strip()
+        if not port or "port" in self.current_state:
+            return {}
+        if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65_535:
+            raise SettingsError(
+                f"PORT: expected a whole number from 0 to 65535, got {_shown(port)}. Set it to a port, or set "
+                "STUDIO_RELAY_PORT, which wins"
+            )
+        return {"port": int(port)}
 
 
 # --- loading ----------------------------------------------------------------------------------------------
@@ -408,12 +430,15 @@ def env_name(field_name: str) -> str:
     return _TWILIO_NAMES.get(field_name) or _MAPS.get(field_name) or PREFIX + field_name.upper()
 
 
+_MAX_HOST = 260  # a name has 253 characters at most
+_HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::[0-9]{1,5})?")
+
+
 def is_loopback_host(host: str) -> bool:
     """Whether a name or address (`localhost`, `127.0.0.1:80`, `[::1]:80`) can only mean this machine."""
-    name = host.strip().lower()
-    bare = re.sub(r"^\[(.*)\](:\d+)?$", r"\1", name) if name.startswith("[") else name
-    if bare.count(":") == 1:
-        bare = bare.partition(":")[0]
+    name = host.strip().lower()[:_MAX_HOST]
+    written = _HOST.fullmatch(name)
+    bare = (written[1] or written[2]) if written else name  # an IPv6 address may stand without brackets
     if bare == "localhost" or bare.endswith(".localhost"):
         return True
     try:
@@ -462,7 +487,15 @@ def _problem(details: ErrorDetails) -> str:
     part = f"__{str(details['loc'][1]).upper()}" if name in _MAPS and len(details["loc"]) > 1 else ""
     variable = env_name(name) + part
     found = "" if _is_secret(name) else f", found {_shown(details['input'])}"
-    return f"{variable}: expected {_expected(field, details)}{found}; for example {variable}={_example(field)}"
+    swapped = _swapped(name, details["input"])
+    return f"{variable}: expected {_expected(field, details)}{found}{swapped}; for example {variable}={_example(field)}"
+
+
+def _swapped(name: str, value: Any) -> str:
+    """An auth token where a SID belongs."""
+    if name == "account_sid" and re.fullmatch("[0-9a-fA-F]{32}", str(value)):
+        return ", which looks like an auth token: are TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN swapped?"
+    return ""
 
 
 def _expected(field: FieldInfo, details: ErrorDetails) -> str:
@@ -498,13 +531,19 @@ def _default(field: FieldInfo) -> str:
     )
 
 
+_SECRET_WORD = r"[A-Za-z0-9_+=-]{16,}"
+
+
 def _is_secret(name: str) -> bool:
     return name in {"auth_token", "auth_tokens", "shared_keys", "api_secret", "metrics_token", "store_url"}
 
 
 def _shown(value: Any) -> str:
-    """What was found, bounded, without a password that a URL may hold."""
-    return repr(without_passwords(str(value))[:80])
+    """What was found, bounded, without what may be a secret: a password in a URL, or a long word of any kind."""
+    text = without_passwords(str(value))
+    if re.fullmatch(_SECRET_WORD, text):
+        return f"a text of {len(text)} characters"
+    return repr(re.sub(_SECRET_WORD, "...", text)[:80])
 
 
 # --- names ------------------------------------------------------------------------------------------------

@@ -975,6 +975,26 @@ async def test_a_bad_handoff_ends_nothing(talk: Any) -> None:
     assert line.ends == []
 
 
+@pytest.mark.parametrize("code", ["relay-draining", "relay-limit", "relay-made-up"])
+async def test_a_reserved_code_ends_nothing(talk: Any, code: str) -> None:
+    errors = []
+
+    async def reply(call: Call, prompt: Prompt) -> str:
+        for handoff in ({"reasonCode": code}, Handoff(reason_code=code)):
+            try:
+                await call.end(handoff)
+            except HandoffError as error:
+                errors.append(str(error))
+        return "Still here."
+
+    line = talk(Replying(reply))
+    await line.setup()
+    await line.prompt("go")
+    assert ["reserved for the server" in error for error in errors] == [True, True]
+    assert line.cycles == ["Still here."]
+    assert line.ends == []
+
+
 async def test_a_bad_handoff_that_the_hook_does_not_catch_is_its_failure(talk: Any) -> None:
     async def reply(call: Call, prompt: Prompt) -> None:
         await call.end({"reasonCode": "NOT A CODE"})

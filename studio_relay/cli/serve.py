@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from studio_relay.plugins import Plugins
     from studio_relay.server.app import Relay
+    from studio_relay.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,9 @@ _FORCED_SECONDS = 2.0  # what stopping may take after a second signal
 
 @click.command("serve")
 @click.option("--host", metavar="ADDRESS", help="Where to listen.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on, 0 for a free one.  [default: 8080]")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), help="Port to listen on, 0 for a free one.  [default: PORT, else 8080]"
+)
 @click.option("--agent", metavar="NAME", help="The agent that answers, where several are installed.")
 @click.option("--insecure", is_flag=True, help="Serve unsigned requests, from this very machine only.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
@@ -47,7 +50,7 @@ def command(
     settings = load_settings(host=host, port=port, agent=agent, insecure=insecure or None)
     configure(settings.log_level)
     plugins = load_plugins()
-    _warn_of_unknown_settings(plugins)
+    _warn(settings, plugins)
     app = create_app(settings, plugins)
     relay: Relay = app.extensions["studio_relay"]
     listener = listen(settings.host, settings.port, lost_after=settings.send_timeout_seconds)
@@ -116,10 +119,8 @@ def _end_process_after(seconds: float) -> None:
     timer.start()
 
 
-def _warn_of_unknown_settings(plugins: Plugins) -> None:
-    from studio_relay.settings import unknown_names
+def _warn(settings: Settings, plugins: Plugins) -> None:
+    from studio_relay.server.deployment import start_warnings
 
-    names = [*plugins.agents, *(extension.name for extension in plugins.extensions)]
-    for name, meant in unknown_names(plugins=names):
-        hint = f"; did you mean {meant}?" if meant else ""
-        log.warning("nobody reads the setting %s%s", name, hint)
+    for warning in start_warnings(settings, plugins):
+        log.warning("%s", warning)

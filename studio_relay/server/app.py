@@ -20,7 +20,7 @@ from studio_relay.server import loop_failures
 from studio_relay.server.callbacks import add_callback_routes
 from studio_relay.server.connection import Connection
 from studio_relay.server.foreign_host import settle_in
-from studio_relay.server.insecure import insecure_refusal
+from studio_relay.server.insecure import address_refusal, insecure_refusal
 from studio_relay.server.scraping import add_metrics_route, observer_for
 from studio_relay.server.signature import SignedRequest, check_upgrade
 from studio_relay.server.tickets import Tickets
@@ -61,6 +61,7 @@ class Relay:
         self.draining = False
         self.is_ours = False  # the host: it drains by itself, and handles signals
         self.leaves_by: float | None = None  # when the process must be gone, in loop time, once it drains
+        self.unsorted: set[tuple[str, tuple[str, ...]]] = set()  # voice URLs that were told of
         self.tickets = Tickets(settings.signing_tokens, store, required=settings.require_ticket)
         self.observer = observer_for(settings)
         self.desk = Dispatcher(
@@ -127,6 +128,8 @@ class Relay:
         settings = self.settings
         if settings.insecure:
             return insecure_refusal(request.peer, request.host, request.headers)
+        if settings.public_url is None and (refusal := address_refusal(request.peer, request.server)):
+            return refusal
         try:
             matched = check_upgrade(
                 request,
@@ -202,6 +205,9 @@ def _add_routes(app: Quart, relay: Relay) -> None:
     async def serve(agent: str | None = None) -> Response | None:
         return await serve_socket(relay, agent)
 
+    async def root() -> Response:
+        return Response("ok\n", mimetype="text/plain")
+
     async def health() -> dict[str, Any]:
         return {"ok": True}
 
@@ -219,6 +225,7 @@ def _add_routes(app: Quart, relay: Relay) -> None:
     app.register_error_handler(HTTPException, stray)
     app.add_websocket("/relay", "relay", serve)
     app.add_websocket("/relay/<agent>", "relay_agent", serve)
+    app.add_url_rule("/", "root", root)  # load balancers ask for it unless they are told otherwise
     app.add_url_rule("/health", "health", health)
     app.add_url_rule("/ready", "ready", ready)
     add_voice_routes(app, relay)
@@ -268,7 +275,7 @@ def _alike(reason: str) -> dict[str, str]:
 _OUR_PATHS = ("/relay", "/voice", "/connect-action")
 _STRAY_REASONS = {
     400: "an upgrade is for /relay, and /relay takes nothing else",
-    404: "there are /relay, /voice and /connect-action, each also with /AGENT behind it, none with a slash at the end",
+    404: "there are /relay, /voice and /connect-action, each also with /AGENT behind it, and /voice/",
     405: "expected GET or POST",
     413: f"the body is larger than {MAX_BODY_BYTES} bytes",
 }

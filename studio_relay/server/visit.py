@@ -1,7 +1,8 @@
 """What the query of our own URLs says about a call: the way home, custom parameters, what was tried to resume it.
 
 `/voice` is called with the first two; its `action` carries all of it on, so that whoever answers `/connect-action`
-needs no memory. Twilio signs these URLs, so nobody else can write them.
+needs no memory. Twilio signs these URLs, so nobody else can write them. Every query we write is sorted by name: Twilio
+is reported to ask for it in that order, but to sign the URL as it was written.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
@@ -133,7 +135,7 @@ class Visit:
     def to_query(self) -> str:
         """The query of an `action` that leads back to here."""
         home = {_RETURN: self.home} if self.home else {}
-        return urlencode(home | dict(self.parameters) | self.recovery.to_query())
+        return urlencode(sorted((home | dict(self.parameters) | self.recovery.to_query()).items()))
 
     def home_with(self, **fields: str | None) -> str:
         """The way home with what the flow's Redirect widget takes out of it (reference for Studio, 2.15)."""
@@ -141,7 +143,7 @@ class Visit:
         bare, _, query = self.home.partition("?")
         own = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in _OURS_TO_SAY]
         said = [(name, text) for name, text in fields.items() if text is not None]
-        return f"{bare}?{urlencode([*own, ('FlowEvent', 'return'), *said])}"
+        return f"{bare}?{urlencode(sorted([*own, ('FlowEvent', 'return'), *said], key=itemgetter(0)))}"
 
 
 def is_way_home(url: str, account_sid: str | None) -> bool:

@@ -30,7 +30,10 @@ _OTHER_RECOGNISER = {"Deepgram": "Google", "Google": "Deepgram"}
 
 
 def add_voice_routes(app: Quart, relay: Relay) -> None:
-    """Serve /voice and /voice/<agent>. Raises SettingsError when the environment asks for what Twilio refuses."""
+    """Serve /voice, /voice/ and /voice/<agent>.
+
+    Raises SettingsError when the environment asks for what Twilio refuses.
+    """
     _check(relay)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
@@ -41,6 +44,7 @@ def add_voice_routes(app: Quart, relay: Relay) -> None:
         return voice_answer(relay, hook, agent)
 
     app.add_url_rule("/voice", "voice", voice, methods=["GET", "POST"])
+    app.add_url_rule("/voice/", "voice_slash", voice, methods=["GET", "POST"])  # signed with its slash; not redirected
     app.add_url_rule("/voice/<agent>", "voice_agent", voice, methods=["GET", "POST"])
 
 

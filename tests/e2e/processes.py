@@ -15,9 +15,12 @@ APP = "studio_relay.asgi:app"
 HOSTS: dict[str, list[str]] = {
     "serve": ["studio_relay", "serve", "--port", "{port}"],
     "hypercorn": ["hypercorn", APP, "--bind", "127.0.0.1:{port}"],
-    "uvicorn": ["uvicorn", APP, "--port", "{port}", "--ws", "websockets-sansio", "--lifespan", "on"],
+    "uvicorn": [
+        "uvicorn", APP, "--port", "{port}", "--ws", "websockets-sansio", "--lifespan", "on", "--no-proxy-headers",
+        "--no-access-log", "--ws-per-message-deflate", "false", "--ws-max-size", "262144",
+    ],
     "granian": ["granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", APP],
-}
+}  # fmt: skip
 _STOP_SECONDS = 10
 
 

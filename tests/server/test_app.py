@@ -62,7 +62,7 @@ async def test_an_unknown_agent_is_404_before_accept(serve: Any, caplog: Any) ->
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/", 404), ("/relay/", 404), ("/relay/a/b", 404), ("/voice/x/y", 404), ("/relayx", 404), ("/voice", 400)],
+    [("/", 400), ("/relay/", 404), ("/relay/a/b", 404), ("/voice/x/y", 404), ("/relayx", 404), ("/voice", 400)],
 )
 async def test_an_upgrade_to_no_relay_is_refused_and_told(serve: Any, path: str, status: int, caplog: Any) -> None:
     socket = await serve(Echo()).connect(path)
