@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from studio_relay.blame import log_failure, place_of
 from studio_relay.call import Call, Reason, SessionEnd
 from studio_relay.errors import CallEnded, LocalProtocolError, PluginError
 from studio_relay.floor import Floor
@@ -50,7 +51,7 @@ from studio_relay.story import Observer, Story
 from studio_relay.ticket import without_ticket
 from studio_relay.turn_taking import HeldInput, Input, LostWords
 from studio_relay.voice import Voice, WrappedVoice, Writer
-from studio_relay.watching import Audience, Watcher, log_failure, place_of
+from studio_relay.watching import Audience, Watcher
 from studio_relay.wrapping import Chain
 
 log = logging.getLogger(__name__)
@@ -204,7 +205,7 @@ class Conversation:
                 await self._start(setup)
             else:
                 self._refuse(setup, refusal)
-        except Exception as error:  # whatever it is: nobody is left on a line where no agent ever answers
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # nobody is left where no agent ever answers
             log.error("the session could not begin: %s %s", type(error).__name__, place_of(error))
             log.debug("the failure in full", exc_info=error)
             self.reason = "dropped"

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from studio_relay.blame import contained
 from studio_relay.errors import CallEnded, LocalProtocolError, PluginError, ProtocolError
-from studio_relay.hooks import HookTimeout, abandon, call_hook, is_text_stream
+from studio_relay.hooks import HookTimeout, abandon, call_hook, is_closing, is_text_stream
 from studio_relay.plugins import Hook
 from studio_relay.voice import Item, Voice, is_blank
 
@@ -110,7 +111,7 @@ class Reply:
         self.voice.stop(why or LocalProtocolError(_OVER), drop=drop)
         self._settle()
         if self._task is not None and self._task is not asyncio.current_task():
-            abandon(self._task)
+            abandon(self._task, self.hook)
 
     @contextmanager
     def waits(self) -> Iterator[None]:
@@ -155,9 +156,16 @@ class Reply:
             if not self.settled:
                 self._finish(PluginError(f"{self.hook} was cancelled by its own code"))
             raise
-        except (Exception, SystemExit) as error:  # the latter would end the process
-            failure = error
+        except BaseException as error:  # whatever it is: the caller waits for words
+            if is_closing(error, self._task):
+                raise
+            failure = contained(self.hook, error)
+        if failure is not None and self._is_abandoned():
+            raise failure  # to whoever watches it
         self._finish(failure)
+
+    def _is_abandoned(self) -> bool:
+        return self.settled and self._task is not None and self._task.cancelling() > 0
 
     async def _speak(self, spoken: Any) -> None:
         if spoken is None:
@@ -219,9 +227,10 @@ class Reply:
 
     def _time_out(self, what: str, seconds: float) -> None:
         culprit = self.voice.holder or self.hook
-        self._finish(HookTimeout(f"{culprit}: expected {what} within {seconds:g} s; it was stopped"))
+        message = f"{culprit}: expected {what} within {seconds:g} s; it was stopped"
+        self._finish(HookTimeout(message, plugin=culprit.plugin, hook=culprit.name))
         if self._task is not None:
-            abandon(self._task)
+            abandon(self._task, self.hook)
 
     def _finish(self, failure: BaseException | None) -> None:
         if self.settled:

@@ -177,7 +177,7 @@ FAILURES = (
 
 
 SIGNS = (
-    "in _raises ", "in _raises_ours", "SystemExit", "handoff.reasonCode: expected", "handoff.who: expected",
+    "in _raises ", "in _raises_ours", "called sys.exit()", "handoff.reasonCode: expected", "handoff.who: expected",
     "sendDigits.digits: expected", "play.source: expected", "language.ttsLanguage: expected",
     "pieces wait for the extensions", "expected words within 10 s", "could not be stored",
     "expected JSON values to keep", "wraps failed in wrap_reply", "left out for the rest of this call",

@@ -290,7 +290,7 @@ async def test_a_prompt_before_the_barge_in_that_cuts_the_welcome_is_answered(ta
     await line.setup()
     await line.prompt("hello")
     await line.interrupt("0")
-    await asyncio.sleep(5)
+    await asyncio.sleep(4)
     assert line.words.endswith("You said hello.")
 
 

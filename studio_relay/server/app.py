@@ -9,9 +9,10 @@ from typing import Any
 from quart import Quart, Response, has_websocket_context, request, websocket
 from werkzeug.exceptions import HTTPException
 
+from studio_relay.blame import log_failure, place_of
 from studio_relay.dispatch import Dispatcher
 from studio_relay.errors import PluginError, RelayError, SignatureError
-from studio_relay.hooks import call_hook, within
+from studio_relay.hooks import call_hook, guard_tasks, within
 from studio_relay.log import shown
 from studio_relay.plugins import Plugin, Plugins, load_plugins
 from studio_relay.recording import Recorder, SessionRecording
@@ -30,7 +31,6 @@ from studio_relay.server.websocket import SCOPE_KEY, RelayConnection, Socket
 from studio_relay.settings import Settings, load_settings
 from studio_relay.store import SessionStore, open_store
 from studio_relay.watchdog import Watchdog
-from studio_relay.watching import log_failure, place_of
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,9 @@ class Relay:
 
     async def start(self) -> None:
         """Run on_startup of every plugin. Raises PluginError naming the one that fails."""
-        asyncio.get_running_loop().set_exception_handler(loop_failures.log_failure)
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(loop_failures.log_failure)
+        guard_tasks(loop)
         if not self.is_ours:
             settle_in(self)
         self._watchdog = Watchdog()
@@ -162,7 +164,7 @@ class Relay:
         if hook is None:
             return
         try:
-            await within(self._patience(), call_hook(hook, arguments), name=f"studio-relay {hook}")
+            await within(self._patience(), call_hook(hook, arguments), name=f"studio-relay {hook}", hook=hook)
         except Exception as error:
             log_failure(hook, error)
             raise PluginError(f"plugin {plugin.name} failed in {name}: {type(error).__name__}: {error}") from error

@@ -8,8 +8,9 @@ import logging
 import ssl
 from typing import Any
 
+from studio_relay.blame import origin_of, place_of
+from studio_relay.errors import PluginError
 from studio_relay.log import REPEATS
-from studio_relay.watching import place_of
 
 try:
     import resource  # here: when it is needed there is no file descriptor left to load it with
@@ -36,9 +37,15 @@ def log_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
             extra=REPEATS,
         )
         return
-    what = f"{type(error).__name__} {place_of(error)}" if error is not None else str(context.get("message"))
+    what = _told(error) if error is not None else str(context.get("message"))
     log.error("a background task failed: %s", what, extra={"repeats": what})
     log.debug("the failure in full", exc_info=error)
+
+
+def _told(error: BaseException) -> str:
+    """What it was and where; a PluginError of ours says which hook had made the task."""
+    what = str(error) if isinstance(error, PluginError) and error.plugin else type(error).__name__
+    return f"{what} {place_of(origin_of(error))}"
 
 
 def _most_files() -> str:

@@ -23,6 +23,7 @@ from hosts import PUBLIC_URL, TOKEN, running
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from studio_relay.settings import APOLOGIES
 from studio_relay.testing.signing import sign_upgrade
 
 ANSWER_SECONDS = 10
@@ -46,9 +47,22 @@ async def on_prompt(call, prompt):
     elif prompt.voice_prompt == "person":
         yield "Bye."
         await call.end({"reasonCode": "person", "orderId": 7})
+    elif prompt.voice_prompt == "break out":
+        raise KeyboardInterrupt
+    elif prompt.voice_prompt == "break out of a task":
+        await asyncio.create_task(break_out())
     else:
         yield "You said "
         yield f"{prompt.voice_prompt}."
+
+
+async def break_out():
+    raise SystemExit(3)
+
+
+@hookimpl
+def on_dtmf(call, dtmf):
+    raise KeyboardInterrupt
 
 
 @hookimpl
@@ -206,6 +220,21 @@ async def test_a_barge_in_stops_the_reply(host: Host) -> None:
         assert frame["last"] is False
         assert (await receive(client))["token"] == "stop."
     await host.end_of(sid)
+
+
+async def test_a_hook_that_would_end_the_process_costs_one_apology(host: Host) -> None:
+    async with host.call() as (client, sid), host.call() as (other, other_sid):
+        for failing in ("break out", "break out of a task"):
+            await prompt(client, failing)
+            assert await answer(client) == APOLOGIES["en"]
+            await prompt(client, "hello")
+            assert await answer(client) == "You said hello."
+        await send(client, type="dtmf", digit="1")
+        assert await answer(client) == APOLOGIES["en"]
+        await prompt(other, "hello")
+        assert await answer(other) == "You said hello."
+    await host.end_of(sid)
+    await host.end_of(other_sid)
 
 
 async def test_a_line_that_drops(host: Host) -> None:
