@@ -87,9 +87,9 @@ class Dispatcher:
             found = self.plugins.agent(wanted)
             if found is not None:
                 return found
-            log.warning(
-                "the custom parameter agent names one that is not installed; %s answers", self.default_agent.name
-            )
+            # What a parameter holds is nobody's business in a log, unless it names something of ours.
+            why = self.plugins.absence(wanted) if self.plugins.is_broken(wanted) else "one that is not installed"
+            log.warning("the custom parameter agent names %s; %s answers", why, self.default_agent.name)
         return self.default_agent
 
 

@@ -108,6 +108,8 @@ async def _run(
     token = secrets.token_hex(16)
     wanted = (PREFERRED_AGENT, STAND_IN_AGENT)
     async with demo_server(token, wanted, named=relay_agents(flow)) as server:
+        for reason in server.broken:
+            click.echo(f"studio-relay: {reason}; {server.agent} answers instead", err=True)
         if narrator:
             narrator.note(f"{server.public_url} listens, {server.agent} answers, speed {speed:g}")
         line = Line(transport=NetTransport(server.local_url), auth_token=token, leftovers=leftovers, seed=1)

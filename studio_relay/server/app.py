@@ -242,8 +242,7 @@ async def serve_socket(relay: Relay, agent_name: str | None) -> Response | None:
     refused = relay.refusal(scope)
     agent = relay.plugins.agent(agent_name) if agent_name else None
     if refused is None and agent_name and agent is None:
-        installed = ", ".join(sorted(relay.plugins.agents))
-        refused = 404, f"no agent is called '{shown(agent_name, 40)}'; installed: {installed}"
+        refused = 404, relay.plugins.absence(agent_name)
     if refused is not None:
         status, reason = refused
         relay.observer.refused(status, "draining" if relay.draining and status == 503 else _REFUSALS[status])

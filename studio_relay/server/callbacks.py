@@ -165,7 +165,7 @@ class Callbacks:
         if visit.strange_home:
             log.error("return is no flow of this account; the call does not go there")
         if agent is not None and self._relay.plugins.agent(agent) is None:
-            log.warning("no agent is called %s any more; the default one goes on", ascii(agent[:40]))
+            log.warning("%s; the default one goes on", self._relay.plugins.absence(agent))
             agent = None
         again = partial(self._reconnect, hook, visit, agent)
         if over.status == "failed":

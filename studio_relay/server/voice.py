@@ -59,7 +59,7 @@ def voice_answer(relay: Relay, hook: Webhook, agent: str | None) -> Answer:
         )
         return apology("return-refused", relay.settings, visit.language)
     if agent is not None and relay.plugins.agent(agent) is None:
-        log.error("no agent is called %s; installed: %s", ascii(agent[:40]), ", ".join(sorted(relay.plugins.agents)))
+        log.error("%s", relay.plugins.absence(agent))
         return go_home_or_apologise("agent-unknown", relay, visit)
     fresh = Visit(home=visit.home, parameters=visit.parameters)
     return Answer(outcome="connect", twiml=connect(relay, hook, fresh, agent, greet=True))

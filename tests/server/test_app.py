@@ -56,7 +56,7 @@ async def test_the_path_chooses_the_agent(serve: Any, setup_frame: Any) -> None:
 async def test_an_unknown_agent_is_404_before_accept(serve: Any, caplog: Any) -> None:
     socket = await serve(Echo()).connect("/relay/nobody")
     assert (socket.accepted, socket.refused) == (False, 404)
-    assert "no agent is called 'nobody'; installed: agent, echo" in warned(caplog)
+    assert "agent 'nobody' is not installed; installed: agent, echo" in warned(caplog)
     assert "echo" not in socket.body
 
 

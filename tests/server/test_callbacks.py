@@ -473,7 +473,7 @@ async def test_a_way_home_that_is_not_ours_is_not_taken(web: Any, caplog: Any) -
 async def test_an_agent_that_is_not_there_any_more_is_stood_in_for(web: Any, caplog: Any) -> None:
     reply = await web(Agent()).post("/connect-action/gone", **failed())
     assert reply.relay.get("url") == "wss://relay.example.com/relay"
-    assert "no agent is called 'gone' any more" in caplog.text
+    assert "agent 'gone' is not installed; installed: agent, echo" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ async def test_an_agent_that_is_not_there_goes_home_or_gets_words(web: Any, capl
     server = web(Agent())
     reply = await server.post("/voice/nobody")
     assert (reply.status, reply.outcome, reply.verbs) == (200, "agent-unknown", ["Say", "Hangup"])
-    assert "no agent is called 'nobody'; installed: agent, echo" in caplog.text
+    assert "agent 'nobody' is not installed; installed: agent, echo" in caplog.text
     reply = await server.post("/voice/nobody?" + WITH_HOME)
     assert (reply.outcome, reply.home) == ("agent-unknown", HOME + "?FlowEvent=return&SessionStatus=failed")
 
