@@ -24,7 +24,7 @@ from studio_relay.handoff import Handoff, as_handoff, server_handoff
 from studio_relay.keeping import Keeper
 from studio_relay.listening import Listener
 from studio_relay.log import REPEATS_IN_CALL
-from studio_relay.memory import Memory
+from studio_relay.memory import Memories
 from studio_relay.plugins import Hook, Plugin, Plugins
 from studio_relay.progress import Progress
 from studio_relay.protocol.events import (
@@ -48,7 +48,7 @@ from studio_relay.replies import CURRENT, Reply
 from studio_relay.settings import PluginSettings
 from studio_relay.store import SessionStore
 from studio_relay.story import Observer, Story
-from studio_relay.ticket import without_ticket
+from studio_relay.ticket import earlier_sessions, without_ours
 from studio_relay.turn_taking import HeldInput, Input, LostWords
 from studio_relay.voice import Voice, WrappedVoice, Writer
 from studio_relay.watching import Audience, Watcher
@@ -77,6 +77,11 @@ class Dispatcher:
     def wraps(self) -> list[Hook]:
         """The hooks that wrap what agents say, in their order."""
         return [plugin.hooks["wrap_reply"] for plugin in self.plugins.extensions if "wrap_reply" in plugin.hooks]
+
+    @cached_property
+    def memories(self) -> Memories:
+        """What calls remember over their sockets."""
+        return Memories(self.store)
 
     def choose(self, path_agent: Plugin | None, parameters: Mapping[str, str]) -> Plugin:
         """The agent that answers: by path, by the custom parameter `agent` where allowed, else the default."""
@@ -194,7 +199,7 @@ class Conversation:
     def _admit(self, event: Started) -> None:
         self.story.began(self._loop.time())
         self._greeted_by = self._loop.time() + _GREETING_SECONDS
-        self._starting = self._spawn(self._begin(without_ticket(event.setup), self.admit(event.setup)), "start")
+        self._starting = self._spawn(self._begin(event.setup, self.admit(event.setup)), "start")
 
     # ------------------------------------------------------------------------------- the start
 
@@ -202,9 +207,9 @@ class Conversation:
         try:
             refusal = await admission
             if refusal is None:
-                await self._start(setup)
+                await self._start(without_ours(setup), earlier_sessions(setup))
             else:
-                self._refuse(setup, refusal)
+                self._refuse(without_ours(setup), refusal)
         except (Exception, KeyboardInterrupt, SystemExit) as error:  # nobody is left where no agent ever answers
             log.error("the session could not begin: %s %s", type(error).__name__, place_of(error))
             log.debug("the failure in full", exc_info=error)
@@ -219,9 +224,9 @@ class Conversation:
         self.call = Call(self, setup, agent="")
         self.on_refusal(refusal)
 
-    async def _start(self, setup: Setup) -> None:
+    async def _start(self, setup: Setup, earlier_sessions: int) -> None:
         await self._await_predecessor()
-        memory = await Memory.load(self._desk.store, setup.call_sid)
+        memory = await self._desk.memories.load(setup.call_sid)
         self._earlier = memory.turns
         agent = self._agent = self._desk.choose(self._path_agent, setup.custom_parameters)
         self.session.transcript.offset_ms = memory.elapsed_ms
@@ -230,7 +235,7 @@ class Conversation:
             self,
             setup,
             agent=agent.name,
-            session_number=memory.sessions + 1,
+            session_number=(memory.sessions or earlier_sessions) + 1,
             language=setup.custom_parameters.get("language", ""),
             state=memory.state,
         )
@@ -240,7 +245,12 @@ class Conversation:
         left = self._settings.call_max_seconds - memory.elapsed_ms / 1000
         self._limit_timer = self._loop.call_later(max(0.0, left), self._hit_limit)
         self.call = call
-        self._keeper = Keeper(memory, self._desk.store, call, self._spawn)
+        self._keeper = Keeper(
+            memory, self._desk.memories, call, self._spawn, max_state_bytes=self._settings.max_state_bytes
+        )
+        if earlier_sessions and not memory.sessions:
+            log.warning("the call is connected again, and nothing is known of its earlier sessions; the caller is told")
+            self._server_says(self._settings.start_again_for(call.language))
         self._audience.extensions("on_setup", call=call, setup=setup)
         self._open(call, setup, agent)
         held, self._held = self._held, []
@@ -259,7 +269,8 @@ class Conversation:
     def _open(self, call: Call, setup: Setup, agent: Plugin) -> None:
         hook = agent.hooks.get("on_setup")
         if hook is not None:
-            reply = self._new_reply(hook, {"call": call, "setup": setup}, 0, may_be_silent=True)
+            arguments = {"call": call, "setup": setup}
+            reply = self._new_reply(hook, arguments, 0, may_be_silent=True, must_begin=True)
             self._floor.open(reply, call.call_sid)
 
     # ------------------------------------------------------------------------------ the events

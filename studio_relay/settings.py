@@ -43,7 +43,12 @@ _TWILIO_NAMES = {
     "api_key": "TWILIO_API_KEY",
     "api_secret": "TWILIO_API_SECRET",
 }
-_MAPS = {"twiml": f"{PREFIX}TWIML", "apologies": f"{PREFIX}APOLOGY", "say_agains": f"{PREFIX}SAY_AGAIN"}
+_MAPS = {
+    "twiml": f"{PREFIX}TWIML",
+    "apologies": f"{PREFIX}APOLOGY",
+    "say_agains": f"{PREFIX}SAY_AGAIN",
+    "start_agains": f"{PREFIX}START_AGAIN",
+}
 
 APOLOGIES: Mapping[str, str] = MappingProxyType(
     {
@@ -68,6 +73,18 @@ SAY_AGAINS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What asks callers to repeat words that interrupted the agent and never arrived, by primary language subtag."""
+
+START_AGAINS: Mapping[str, str] = MappingProxyType(
+    {
+        "en": "I'm sorry, we were cut off. Please tell me again what you need.",
+        "es": "Lo siento, se ha cortado. Por favor, dígame otra vez qué necesita.",
+        "fr": "Je suis désolé, nous avons été coupés. Redites-moi ce qu'il vous faut, s'il vous plaît.",
+        "de": "Entschuldigung, wir wurden unterbrochen. Bitte sagen Sie mir noch einmal, worum es geht.",
+        "pt": "Desculpe, a ligação caiu. Por favor, diga-me outra vez do que precisa.",
+        "it": "Mi dispiace, è caduta la linea. Mi dica di nuovo di cosa ha bisogno, per favore.",
+    }
+)
+"""What a caller hears who is connected again after a loss, and of whom nothing is known any more."""
 
 FAREWELLS: Mapping[str, str] = MappingProxyType(
     {
@@ -210,6 +227,12 @@ class Limits(BaseModel):
     max_handoff_bytes: int = Field(
         4_096, ge=64, le=65_536, description="Largest handoff, in UTF-8 bytes; its summary is shortened to fit."
     )
+    max_state_bytes: int = Field(
+        65_536,
+        ge=256,
+        le=1_048_576,
+        description="Largest `call.state`, in UTF-8 bytes of JSON; past it the last state that fitted is kept.",
+    )
     max_token_bytes: int = Field(
         4_096, ge=16, le=65_536, description="Largest text in one frame, in UTF-8 bytes; longer text is split."
     )
@@ -272,6 +295,14 @@ class PluginSettings(Limits):
     say_agains: Annotated[dict[str, str], BeforeValidator(_by_language)] = Field(
         {}, description="The same for one language, as `SAY_AGAIN__ES`.", examples=["¿Puede repetirlo, por favor?"]
     )
+    start_again: str | None = Field(
+        None,
+        description="What callers hear after a reconnect that finds no memory of the call, in any language without its "
+        "own `START_AGAIN__XX`.",
+    )
+    start_agains: Annotated[dict[str, str], BeforeValidator(_by_language)] = Field(
+        {}, description="The same for one language, as `START_AGAIN__ES`.", examples=["Dígame otra vez, por favor."]
+    )
     allow_raw_messages: bool = Field(
         False, description="Let agents send messages that this version does not know; unverified, see the README."
     )
@@ -294,6 +325,10 @@ class PluginSettings(Limits):
     def say_again_for(self, language: str | None) -> str:
         """The sentence that asks to repeat lost words, chosen as by apology_for()."""
         return _sentence(language, self.say_agains, self.say_again, SAY_AGAINS)
+
+    def start_again_for(self, language: str | None) -> str:
+        """The sentence after a reconnect without memory, chosen as by apology_for()."""
+        return _sentence(language, self.start_agains, self.start_again, START_AGAINS)
 
 
 def _sentence(language: str | None, own: Mapping[str, str], for_all: str | None, built_in: Mapping[str, str]) -> str:

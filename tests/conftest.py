@@ -91,8 +91,7 @@ class Talk:
     While `reading` is false nothing is taken from the conversation, as by a client that does not read.
     """
 
-    def __init__(self, plugins: Plugins, store: SessionStore, settings: PluginSettings, agent: str) -> None:
-        desk = Dispatcher(plugins=plugins, settings=settings, store=store, default_agent=plugins.agents[agent])
+    def __init__(self, desk: Dispatcher) -> None:
         self.conversation = Conversation(desk)
         self.frames: list[dict[str, Any]] = []
         self.times: list[float] = []
@@ -182,10 +181,16 @@ class Talk:
         return [json.loads(end["handoffData"]) if "handoffData" in end else None for end in ends]
 
 
-def _make_talk(agent: Any, *extensions: Any, store: SessionStore | None = None, **settings: Any) -> Talk:
+def _make_talk(
+    agent: Any, *extensions: Any, store: SessionStore | None = None, desk: Dispatcher | None = None, **settings: Any
+) -> Talk:
+    if desk is not None:
+        return Talk(desk)
     agents = [plugin(agent, name="agent", kind="agent")]
     others = [plugin(e, name=f"extension-{i}", kind="extension") for i, e in enumerate(extensions)]
-    return Talk(assemble([*agents, *others]), store or MemoryStore(), PluginSettings(**settings), agent="agent")
+    plugins = assemble([*agents, *others])
+    shared = {"settings": PluginSettings(**settings), "store": store or MemoryStore()}
+    return Talk(Dispatcher(plugins=plugins, default_agent=plugins.agents["agent"], **shared))
 
 
 @pytest.fixture
@@ -196,7 +201,7 @@ def make_talk() -> Callable[..., Talk]:
 
 @pytest.fixture
 async def talk() -> AsyncIterator[Callable[..., Talk]]:
-    """Makes conversations with an agent and extensions, given as objects or classes."""
+    """Makes conversations with an agent and extensions, given as objects or classes; `desk` is another's, to share."""
     made: list[Talk] = []
 
     def make(agent: Any, *extensions: Any, **options: Any) -> Talk:

@@ -1527,7 +1527,7 @@ async def test_state_that_is_not_json_is_named_and_hurts_nobody(talk: Any, caplo
     await line.prompt("go")
     assert line.cycles == ["Fine."]
     await asyncio.sleep(5)
-    assert "object at $.state.when" in caplog.text
+    assert "object at call.state.when" in caplog.text
 
 
 # --- leaving nothing behind -----------------------------------------------------------------------------------

@@ -16,13 +16,13 @@ from typing import Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
 from studio_relay.server.attributes import Refusal, Tag, without_control_characters
-from studio_relay.ticket import TICKET
+from studio_relay.ticket import EARLIER, TICKET
 
 log = logging.getLogger(__name__)
 
 _RETURN = "return"
 _RECONNECTS, _MOVES, _CHANGES = "relay-reconnects", "relay-moves", "relay-changes"
-_NOT_PARAMETERS = (_RETURN, _RECONNECTS, _MOVES, _CHANGES, TICKET, "bodySHA256")
+_NOT_PARAMETERS = (_RETURN, _RECONNECTS, _MOVES, _CHANGES, TICKET, EARLIER, "bodySHA256")
 _HOME = re.compile(r"https://webhooks\.twilio\.com/v1/Accounts/(AC[0-9a-fA-F]{32})/Flows/FW[0-9a-fA-F]{32}(\?[!-~]*)?")
 _OURS_TO_SAY = ("FlowEvent", "SessionStatus", "HandoffData")
 _MOST_PARAMETERS = 50
@@ -47,6 +47,11 @@ class Recovery:
     reconnects: int = 0
     moves: int = 0
     changes: frozenset[Change] = frozenset()
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions the call has had."""
+        return self.reconnects + self.moves
 
     def after(self, reaction: Reaction, limit: int) -> Recovery | None:
         """The next attempt after a failure, None when there is none left. `limit` is `MAX_RECONNECTS`."""

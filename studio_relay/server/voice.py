@@ -18,7 +18,7 @@ from studio_relay.server.layers import DEFAULT, Layer, layers, resolve, server_l
 from studio_relay.server.twiml import RelayTwiml
 from studio_relay.server.visit import Recovery, Visit
 from studio_relay.server.webhook import MAX_BODY_BYTES, Webhook, respond
-from studio_relay.ticket import TICKET
+from studio_relay.ticket import EARLIER, TICKET
 
 if TYPE_CHECKING:
     from studio_relay.server.app import Relay
@@ -77,7 +77,7 @@ def connect(relay: Relay, hook: Webhook, visit: Visit, agent: str | None, *, gre
     twiml = _resolved(relay, hook.base, visit, agent)
     twiml = _changed(twiml, visit.recovery)
     if not greet:
-        twiml = twiml.without(*_GREETING)
+        twiml = twiml.without(*_GREETING).with_parameter(EARLIER, str(visit.recovery.sessions), layer="server")
     call_sid = hook.sid("CallSid")
     if call_sid is not None:
         reusable = twiml.text("application_reconnect") == "true"
