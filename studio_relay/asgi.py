@@ -11,11 +11,12 @@ from studio_relay.log import configure
 from studio_relay.plugins import load_plugins
 from studio_relay.server.app import create_app
 from studio_relay.server.deployment import several_processes_warning, start_warnings, unknown_address_warning
-from studio_relay.settings import load_settings
+from studio_relay.settings import load_settings, share_env_file
 
 try:
     _settings = load_settings()
     configure(_settings.log_level)
+    share_env_file()
     _plugins = load_plugins()
     _warnings = [
         *start_warnings(_settings, _plugins),

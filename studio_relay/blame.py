@@ -17,7 +17,7 @@ from pathlib import PurePath
 from traceback import FrameSummary
 
 from studio_relay.errors import PluginError, RelayError
-from studio_relay.plugins import Hook
+from studio_relay.plugins import Hook, Plugins
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +121,12 @@ def own_code(hook: Hook) -> list[PurePath]:
     names = [getattr(type(owner), "__module__", None)] if owner is not None else []
     names.append(getattr(inspect.unwrap(function), "__module__", None))
     return list(dict.fromkeys(root for name in names if isinstance(name, str) and (root := root_of(name))))
+
+
+def code_of(plugins: Plugins) -> set[PurePath]:
+    """The files and folders of all plugins that do not come with this package."""
+    found = [plugin for plugin in (*plugins.agents.values(), *plugins.extensions) if not plugin.built_in]
+    return {root for plugin in found for hook in plugin.hooks.values() for root in own_code(hook)}
 
 
 def root_of(module: str) -> PurePath | None:

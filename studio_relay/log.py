@@ -5,6 +5,10 @@ Nothing from outside can forge a line or fill the log:
 * What repeats is told once, and counted. Whoever logs it says so: `extra=REPEATS` for what is the same for all calls
   (a store that fails), `extra=REPEATS_IN_CALL` for what may fill the log of one call (frames that are refused). The
   first line appears at once. Those that follow within `FOLD_SECONDS` appear as one, with their number, at the end.
+
+Plugins log under whatever name they like, so the root logger writes JSON too. A line of a plugin's own code
+appears from the level of the setting on; one of a library only from warning on. Where it comes from is told by the
+file it was logged in: `adopt()` says which files belong to plugins.
 """
 
 from __future__ import annotations
@@ -13,12 +17,23 @@ import atexit
 import json
 import logging
 import math
+import os
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    _Stream = logging.StreamHandler[TextIO]
+else:
+    _Stream = logging.StreamHandler
 
 CALL: ContextVar[str] = ContextVar("studio_relay_call", default="")
 SESSION: ContextVar[str] = ContextVar("studio_relay_session", default="")
@@ -126,11 +141,36 @@ class Folding(logging.Filter):
                 fold.context.run(self._handler.handle, told)
 
 
+class _Root(_Stream):
+    """Writes what plugins and libraries log. Another class than the others', so that it can be found again."""
+
+    def __init__(self, *, alone: bool) -> None:
+        super().__init__(sys.stderr)
+        self.setFormatter(JsonFormatter())
+        self._alone = alone  # else somebody else writes the lines of libraries
+        self.addFilter(self._is_told)
+
+    def _is_told(self, record: logging.LogRecord) -> bool:
+        return (self._alone and record.levelno >= logging.WARNING) or record.pathname.startswith(_adopted)
+
+
+_adopted: tuple[str, ...] = ()  # files, and folders with a separator at their end
+
+
+def adopt(code: Iterable[PurePath]) -> None:
+    """Write the lines that are logged in these files and folders, which are a plugin's own, as this package's are."""
+    global _adopted
+    places = (str(path) if path.suffix == ".py" else f"{path}{os.sep}" for path in code)
+    _adopted = tuple(dict.fromkeys((*_adopted, *places)))
+
+
 def configure(level: str) -> None:
     """Send log lines to standard error as JSON, `level` and above. Replaces an earlier set-up of ours.
 
-    Those are the lines of this package, of asyncio, and Python's warnings.
+    Those are the lines of this package, of asyncio, of plugins, and Python's warnings; of libraries those from
+    warning on, unless the root logger has a handler already.
     """
+    _configure_root(level)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     handler.addFilter(Folding(handler))
@@ -140,3 +180,10 @@ def configure(level: str) -> None:
         logger.handlers = [handler]
         logger.setLevel(level.upper() if name == "studio_relay" else logging.WARNING)
         logger.propagate = False
+
+
+def _configure_root(level: str) -> None:
+    root = logging.getLogger()
+    others = [handler for handler in root.handlers if not isinstance(handler, _Root)]
+    root.handlers = [*others, _Root(alone=not others)]
+    root.setLevel(min(root.level or logging.WARNING, logging.getLevelNamesMapping()[level.upper()]))

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
@@ -458,6 +459,17 @@ def load_settings(env_file: str | Path | None = ".env", **overrides: Any) -> Set
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def share_env_file(env_file: str | Path = ".env") -> None:
+    """Put what `.env` says into the environment, where plugins and the libraries they use look for their own settings.
+
+    What the environment says already stays. Call it once at the start, when load_settings() has found the file
+    readable and before plugins are loaded; not in tests, which must not depend on the machine.
+    """
+    for name, value in dotenv_values(env_file).items():
+        if value:
+            os.environ.setdefault(name, value)
 
 
 def env_name(field_name: str) -> str:

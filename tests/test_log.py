@@ -187,3 +187,59 @@ def test_only_our_own_import_is_not_blamed(
 def test_what_is_not_an_import_is_never_ours() -> None:
     assert not watchdog._is_our_own_import(sys._getframe())
     assert not watchdog._is_our_own_import(None)
+
+
+# --- plugins and libraries ----------------------------------------------------------------------------------
+
+
+def logging_module(folder: Path, name: str) -> Any:
+    """A module whose `log` writes a line of a logger, and whose root is a plugin's if it is adopted."""
+    import importlib
+
+    (folder / f"{name}.py").write_text(
+        "import logging\n\ndef log(logger, level, text):\n    logging.getLogger(logger).log(level, text)\n"
+    )
+    return importlib.import_module(name)
+
+
+@pytest.mark.parametrize("logger", ["pizza", "pizza_agent.deep", None])
+def test_what_a_plugin_logs_is_json_with_the_ids_of_its_call(
+    logger: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from studio_relay import log as log_module
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(log_module, "_adopted", ())
+    logging.getLogger().handlers = []
+    agent, library = logging_module(tmp_path, "pizza_agent"), logging_module(tmp_path, "pizza_library")
+    log_module.configure("info")
+    log_module.adopt([Path(agent.__file__)])
+    call, session = CALL.set("CA1"), SESSION.set("VX1")
+    agent.log(logger, logging.INFO, "an order")
+    agent.log(logger, logging.DEBUG, "what it is made of")
+    library.log("library", logging.INFO, "asked https://example.com")
+    library.log("library", logging.WARNING, "slow")
+    CALL.reset(call)
+    SESSION.reset(session)
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line["message"], line["level"], line["call"], line["session"]) for line in told] == [
+        ("an order", "info", "CA1", "VX1"),
+        ("slow", "warning", "CA1", "VX1"),
+    ]
+    assert told[0]["logger"] == (logger or "root")
+
+
+def test_a_root_logger_that_somebody_set_up_keeps_the_lines_of_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from studio_relay import log as log_module
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(log_module, "_adopted", ())
+    theirs = Lines()
+    logging.getLogger().handlers = [theirs]
+    library = logging_module(tmp_path, "other_library")
+    log_module.configure("info")
+    library.log("library", logging.WARNING, "slow")
+    assert capsys.readouterr().err == ""
+    assert theirs.messages == ["slow"]

@@ -345,3 +345,20 @@ def test_a_metrics_token_with_a_comma_is_refused_at_the_start(monkeypatch: pytes
     with pytest.raises(SettingsError, match="without spaces and commas") as caught:
         load_settings(env_file=None, insecure=True)
     assert "0123456789" not in str(caught.value)
+
+
+def test_what_env_says_is_shared_with_plugins_and_their_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    from studio_relay.settings import share_env_file
+
+    monkeypatch.setenv("MODEL_KEY", "from the environment")
+    file = tmp_path / ".env"
+    file.write_text("MODEL_KEY=from the file\nOTHER_KEY='k # 1'\nEMPTY=\nPIZZA_OVEN=2\n")
+    share_env_file(file)
+    assert (os.environ["MODEL_KEY"], os.environ["OTHER_KEY"]) == ("from the environment", "k # 1")
+    assert os.environ["PIZZA_OVEN"] == "2"
+    assert "EMPTY" not in os.environ
+    share_env_file(tmp_path / "none")

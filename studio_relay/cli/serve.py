@@ -45,10 +45,11 @@ def command(
     from studio_relay.plugins import load_plugins
     from studio_relay.server.app import create_app
     from studio_relay.server.hosting import listen, serve_on
-    from studio_relay.settings import load_settings
+    from studio_relay.settings import load_settings, share_env_file
 
     settings = load_settings(host=host, port=port, agent=agent, insecure=insecure or None)
     configure(settings.log_level)
+    share_env_file()
     plugins = load_plugins()
     _warn(settings, plugins)
     app = create_app(settings, plugins)

@@ -9,11 +9,11 @@ from typing import Any
 from quart import Quart, Response, has_websocket_context, request, websocket
 from werkzeug.exceptions import HTTPException
 
-from studio_relay.blame import log_failure, place_of
+from studio_relay.blame import code_of, log_failure, place_of
 from studio_relay.dispatch import Dispatcher
 from studio_relay.errors import PluginError, RelayError, SignatureError
 from studio_relay.hooks import call_hook, guard_tasks, within
-from studio_relay.log import shown
+from studio_relay.log import adopt, shown
 from studio_relay.plugins import Plugin, Plugins, load_plugins
 from studio_relay.recording import Recorder, SessionRecording
 from studio_relay.registry import Registry
@@ -194,6 +194,7 @@ def create_app(
     """
     settings = settings or load_settings()
     plugins = plugins or load_plugins()
+    adopt(code_of(plugins))
     relay = Relay(settings, plugins, store or open_store(settings.store_url))
     app = RelayApp("studio_relay")
     app.extensions["studio_relay"] = relay
