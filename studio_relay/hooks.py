@@ -62,8 +62,10 @@ async def call_hook(hook: Hook, available: Mapping[str, Any]) -> Any:
     RUNNING.set(hook)
     task = asyncio.current_task()
     try:
-        if hook.is_asynchronous or _is_virtual(asyncio.get_running_loop()):
+        if hook.is_asynchronous:
             result = hook.function(**arguments)
+        elif _is_virtual(asyncio.get_running_loop()):
+            result = inline(hook, arguments)
         else:
             result = await _in_thread(hook, arguments)
         if type(result) is AsyncGeneratorType:  # the usual answer, and the one that is in a hurry
@@ -176,6 +178,23 @@ class _Guarded(Coroutine[Any, Any, T]):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._work, name)
+
+
+_inline_hooks: list[Hook] = []  # that run now, on a virtual clock
+
+
+def runs_inline() -> bool:
+    """Whether a plain function runs on a loop just now that would run in a thread on a server; ask from any thread."""
+    return bool(_inline_hooks)
+
+
+def inline(hook: Hook, arguments: Mapping[str, Any]) -> Any:
+    """Call a hook that is a plain function here, where a server would do so in a thread."""
+    _inline_hooks.append(hook)
+    try:
+        return hook.function(**arguments)
+    finally:
+        _inline_hooks.pop()
 
 
 def _is_virtual(loop: asyncio.AbstractEventLoop) -> bool:
