@@ -464,10 +464,14 @@ def load_settings(env_file: str | Path | None = ".env", **overrides: Any) -> Set
 def share_env_file(env_file: str | Path = ".env") -> None:
     """Put what `.env` says into the environment, where plugins and the libraries they use look for their own settings.
 
-    What the environment says already stays. Call it once at the start, when load_settings() has found the file
-    readable and before plugins are loaded; not in tests, which must not depend on the machine.
+    What the environment says already stays. Call it once at the start, before plugins are loaded; not in tests, which
+    must not depend on the machine. Raises SettingsError when the file cannot be read.
     """
-    for name, value in dotenv_values(env_file).items():
+    try:
+        given = dotenv_values(env_file)
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{env_file}: expected readable UTF-8 text of lines NAME=value") from None
+    for name, value in given.items():
         if value:
             os.environ.setdefault(name, value)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from quart import Response, request
 
 from studio_relay.errors import SignatureError
-from studio_relay.log import CALL, SESSION
+from studio_relay.log import CALL, REPEATS, SESSION, shown
 from studio_relay.server.answers import Answer, apology
 from studio_relay.server.insecure import address_refusal, insecure_refusal
 from studio_relay.server.signature import SignedRequest, check_http, form_fields, is_form
@@ -126,14 +126,15 @@ def _warn_of_order(relay: Relay, asked: SignedRequest) -> None:
     log.warning(
         "the query of %s is not sorted by name: Twilio may ask for it in another order than it signs, and such a "
         "request gets 403. Write it in this order: %s",
-        ascii(asked.raw_path[:200]),
-        ", ".join(ascii(name[:40]) for name in sorted(names)[:20]),
+        shown(asked.raw_path, 200),
+        ", ".join(shown(name, 40) for name in sorted(names)[:20]),
     )
 
 
 def _refuse(relay: Relay, reason: str, *, kind: str = "signature") -> Response:
     relay.observer.refused(403, kind)
-    log.warning("%s of %s refused with 403: %s", request.method, ascii(request.path[:200]), reason)
+    alike = {"repeats": reason.partition("'")[0][:40]}  # others choose how often they ask
+    log.warning("%s of '%s' refused with 403: %s", request.method, shown(request.path), reason, extra=alike)
     return Response(_REFUSED, 403, mimetype="text/plain")
 
 
@@ -163,7 +164,7 @@ def _pairs(text: bytes | str) -> list[tuple[str, str]]:
     try:
         return form_fields(text)
     except SignatureError as error:
-        log.warning("the webhook cannot be read: %s", error)
+        log.warning("the webhook cannot be read: %s", error, extra=REPEATS)
         return []
 
 
@@ -175,7 +176,7 @@ def _json_pairs(body: bytes) -> list[tuple[str, str]]:
             return [(_unicode(name), _unicode(_as_text(value))) for name, value in pairs]
     except (ValueError, RecursionError):
         pass
-    log.warning("the webhook cannot be read: expected a form, or a JSON object")
+    log.warning("the webhook cannot be read: expected a form, or a JSON object", extra=REPEATS)
     return []
 
 
@@ -208,7 +209,9 @@ def _single(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         if fields.setdefault(name, value) != value:
             contradicted.add(name)
     for name in contradicted:
-        log.warning("the webhook's %s stands twice with different values; neither counts", ascii(name[:40]))
+        log.warning(
+            "the webhook's %s stands twice with different values; neither counts", shown(name, 40), extra=REPEATS
+        )
         del fields[name]
     return fields
 
