@@ -641,6 +641,7 @@ class Conversation:
     def at_pause(self) -> bool:
         """Whether nobody would be cut off now: all that was said is heard, and the agent owes the caller no answer."""
         owed = self.call is None or self._held or not (self._floor.is_empty or self._floor.waiting)
+        owed = owed or self._over_speech.holds or self._lost_words.expected
         if owed or self._caller_speaks or self._ending is not None or not self.progress.is_quiet:
             return False
         greeted = self.story.turns or self.story.session_number > 1 or self._loop.time() >= self._greeted_by

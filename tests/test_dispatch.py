@@ -1676,3 +1676,17 @@ async def test_keys_typed_beyond_a_number_are_for_the_next_one(talk: Any) -> Non
         line.conversation.receive(f'{{"type":"dtmf","digit":"{digit}"}}')
     await asyncio.sleep(1)
     assert line.cycles == ["First 12, second 34."]
+
+
+# --- a pause, for a server that is leaving ------------------------------------------------------------------
+
+
+async def test_an_interruption_whose_words_are_to_come_is_no_pause(talk: Any) -> None:
+    line = talk(Replying(lambda call, prompt: "A rather long answer."))
+    await line.setup()
+    await line.prompt("tell me")
+    await line.interrupt("A rather")
+    assert not line.conversation.at_pause
+    await line.prompt("hello")
+    await asyncio.sleep(5)
+    assert line.conversation.at_pause

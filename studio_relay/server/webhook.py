@@ -127,7 +127,7 @@ def _warn_of_order(relay: Relay, asked: SignedRequest) -> None:
         "the query of %s is not sorted by name: Twilio may ask for it in another order than it signs, and such a "
         "request gets 403. Write it in this order: %s",
         shown(asked.raw_path, 200),
-        ", ".join(shown(name, 40) for name in sorted(names)[:20]),
+        ", ".join(f"'{shown(name, 40)}'" for name in sorted(names)[:20]),
     )
 
 
@@ -209,9 +209,8 @@ def _single(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         if fields.setdefault(name, value) != value:
             contradicted.add(name)
     for name in contradicted:
-        log.warning(
-            "the webhook's %s stands twice with different values; neither counts", shown(name, 40), extra=REPEATS
-        )
+        told = shown(name, 40)
+        log.warning("the webhook's '%s' stands twice with different values; neither counts", told, extra=REPEATS)
         del fields[name]
     return fields
 
