@@ -16,13 +16,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from studio_relay.blame import log_failure, place_of
 from studio_relay.call import Call, Reason, SessionEnd
 from studio_relay.errors import CallEnded, LocalProtocolError, PluginError
 from studio_relay.floor import Floor
 from studio_relay.handoff import Handoff, as_handoff, server_handoff
 from studio_relay.keeping import Keeper
 from studio_relay.listening import Listener
-from studio_relay.memory import Memory
+from studio_relay.log import REPEATS_IN_CALL
+from studio_relay.memory import Memories
 from studio_relay.plugins import Hook, Plugin, Plugins
 from studio_relay.progress import Progress
 from studio_relay.protocol.events import (
@@ -46,10 +48,10 @@ from studio_relay.replies import CURRENT, Reply
 from studio_relay.settings import PluginSettings
 from studio_relay.store import SessionStore
 from studio_relay.story import Observer, Story
-from studio_relay.ticket import without_ticket
+from studio_relay.ticket import earlier_sessions, without_ours
 from studio_relay.turn_taking import HeldInput, Input, LostWords
 from studio_relay.voice import Voice, WrappedVoice, Writer
-from studio_relay.watching import Audience, Watcher, log_failure, place_of
+from studio_relay.watching import Audience, Watcher
 from studio_relay.wrapping import Chain
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ log = logging.getLogger(__name__)
 _FAILURES_ALLOWED = 2  # replies in a row; then the session ends with relay-agent-failed
 _ERRORS_ALLOWED = 5  # frames of ours that Twilio refused in a row: our encoder is broken
 _HANDOVER_SECONDS = 3.0  # what a call waits for the end of its earlier socket
+_GREETING_SECONDS = 5.0  # what a greeting takes that nobody reports; it is spoken by Twilio, and only once
 _ENDED = "the call is ending: nothing more can be said after end()"
 
 
@@ -75,6 +78,11 @@ class Dispatcher:
         """The hooks that wrap what agents say, in their order."""
         return [plugin.hooks["wrap_reply"] for plugin in self.plugins.extensions if "wrap_reply" in plugin.hooks]
 
+    @cached_property
+    def memories(self) -> Memories:
+        """What calls remember over their sockets."""
+        return Memories(self.store)
+
     def choose(self, path_agent: Plugin | None, parameters: Mapping[str, str]) -> Plugin:
         """The agent that answers: by path, by the custom parameter `agent` where allowed, else the default."""
         if path_agent is not None:
@@ -84,9 +92,9 @@ class Dispatcher:
             found = self.plugins.agent(wanted)
             if found is not None:
                 return found
-            log.warning(
-                "the custom parameter agent names one that is not installed; %s answers", self.default_agent.name
-            )
+            # What a parameter holds is nobody's business in a log, unless it names something of ours.
+            why = self.plugins.absence(wanted) if self.plugins.is_broken(wanted) else "one that is not installed"
+            log.warning("the custom parameter agent names %s; %s answers", why, self.default_agent.name)
         return self.default_agent
 
 
@@ -135,6 +143,9 @@ class Conversation:
         self._turns = 0
         self._failures = 0
         self._ending: asyncio.Task[None] | None = None
+        self._greeted_by = 0.0  # until then Twilio may be greeting, without a word to us
+        self._leaving = False  # the server is: end waits for nothing
+        self._caller_speaks = False  # words of a prompt came, and not yet its last
         self._handoff: dict[str, Any] | None = None
         self._limit_timer: asyncio.TimerHandle | None = None
         self._own_tasks: set[asyncio.Task[Any]] = set()
@@ -177,7 +188,7 @@ class Conversation:
         if isinstance(event, Refused):
             self.story.frame_refused()
             if event.first:
-                log.warning("frame refused: %s", event.reason)
+                log.warning("frame refused: %s", event.reason, extra=REPEATS_IN_CALL)
             return event.reason
         if isinstance(event, Started):
             self._admit(event)
@@ -189,7 +200,8 @@ class Conversation:
 
     def _admit(self, event: Started) -> None:
         self.story.began(self._loop.time())
-        self._starting = self._spawn(self._begin(without_ticket(event.setup), self.admit(event.setup)), "start")
+        self._greeted_by = self._loop.time() + _GREETING_SECONDS
+        self._starting = self._spawn(self._begin(event.setup, self.admit(event.setup)), "start")
 
     # ------------------------------------------------------------------------------- the start
 
@@ -197,10 +209,10 @@ class Conversation:
         try:
             refusal = await admission
             if refusal is None:
-                await self._start(setup)
+                await self._start(without_ours(setup), earlier_sessions(setup))
             else:
-                self._refuse(setup, refusal)
-        except Exception as error:  # whatever it is: nobody is left on a line where no agent ever answers
+                self._refuse(without_ours(setup), refusal)
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # nobody is left where no agent ever answers
             log.error("the session could not begin: %s %s", type(error).__name__, place_of(error))
             log.debug("the failure in full", exc_info=error)
             self.reason = "dropped"
@@ -214,9 +226,9 @@ class Conversation:
         self.call = Call(self, setup, agent="")
         self.on_refusal(refusal)
 
-    async def _start(self, setup: Setup) -> None:
+    async def _start(self, setup: Setup, earlier_sessions: int) -> None:
         await self._await_predecessor()
-        memory = await Memory.load(self._desk.store, setup.call_sid)
+        memory = await self._desk.memories.load(setup.call_sid)
         self._earlier = memory.turns
         agent = self._agent = self._desk.choose(self._path_agent, setup.custom_parameters)
         self.session.transcript.offset_ms = memory.elapsed_ms
@@ -225,7 +237,7 @@ class Conversation:
             self,
             setup,
             agent=agent.name,
-            session_number=memory.sessions + 1,
+            session_number=(memory.sessions or earlier_sessions) + 1,
             language=setup.custom_parameters.get("language", ""),
             state=memory.state,
         )
@@ -235,7 +247,12 @@ class Conversation:
         left = self._settings.call_max_seconds - memory.elapsed_ms / 1000
         self._limit_timer = self._loop.call_later(max(0.0, left), self._hit_limit)
         self.call = call
-        self._keeper = Keeper(memory, self._desk.store, call, self._spawn)
+        self._keeper = Keeper(
+            memory, self._desk.memories, call, self._spawn, max_state_bytes=self._settings.max_state_bytes
+        )
+        if earlier_sessions and not memory.sessions:
+            log.warning("the call is connected again, and nothing is known of its earlier sessions; the caller is told")
+            self._server_says(self._settings.start_again_for(call.language))
         self._audience.extensions("on_setup", call=call, setup=setup)
         self._open(call, setup, agent)
         held, self._held = self._held, []
@@ -254,7 +271,8 @@ class Conversation:
     def _open(self, call: Call, setup: Setup, agent: Plugin) -> None:
         hook = agent.hooks.get("on_setup")
         if hook is not None:
-            reply = self._new_reply(hook, {"call": call, "setup": setup}, 0, may_be_silent=True)
+            arguments = {"call": call, "setup": setup}
+            reply = self._new_reply(hook, arguments, 0, may_be_silent=True, must_begin=True)
             self._floor.open(reply, call.call_sid)
 
     # ------------------------------------------------------------------------------ the events
@@ -262,6 +280,7 @@ class Conversation:
     def _dispatch(self, event: Event, call: Call) -> None:
         match event:
             case Prompted():
+                self._caller_speaks = False
                 self._keep_soon()
                 self._lost_words.came()
                 self._audience.extensions("on_prompt", call=call, prompt=event.prompt)
@@ -275,6 +294,7 @@ class Conversation:
                 self._audience.all("on_interrupt", call=call, interrupt=event.interrupt)
             case PartlyPrompted():
                 self._lost_words.sounds()
+                self._caller_speaks = True
                 self._audience.all("on_partial_prompt", call=call, prompt=event.prompt)
             case Informed():
                 self._informed(event)
@@ -627,14 +647,28 @@ class Conversation:
         self.reason = reason
         self._begin_end(server_handoff(code).to_wire(self._settings.max_handoff_bytes), cut=cut)
 
+    @property
+    def at_pause(self) -> bool:
+        """Whether nobody would be cut off now: all that was said is heard, and the agent owes the caller no answer."""
+        owed = self.call is None or self._held or not (self._floor.is_empty or self._floor.waiting)
+        owed = owed or self._over_speech.holds or self._lost_words.expected
+        if owed or self._caller_speaks or self._ending is not None or not self.progress.is_quiet:
+            return False
+        greeted = self.story.turns or self.story.session_number > 1 or self._loop.time() >= self._greeted_by
+        return bool(greeted)
+
     def drain(self) -> None:
-        """End the session for a server that is leaving, unless it is ending already."""
+        """End the session for a server that is leaving, now: an end that waits for the last words waits no longer."""
+        self._leaving = True
+        self.progress.happened()
         if self._ending is None and not self.progress.closed:
-            self._end_for("relay-draining", "draining")
+            self._floor.stop_all()
+            self._end_for("relay-draining", "draining", cut=True)
 
     async def _end_when_quiet(self, text: str | None, is_cut: Callable[[], bool]) -> None:
         """The last words are heard out, unless the caller cuts them: then what is unsaid is dropped."""
-        await self.progress.until_heard(is_cut, self._loop.time() + self._settings.end_wait_max_seconds)
+        waits_for = self._loop.time() + self._settings.end_wait_max_seconds
+        await self.progress.until_heard(lambda: self._leaving or is_cut(), waits_for)
         if not self.progress.closed:
             self.session.end(text)
             self.story.left(self._loop.time())

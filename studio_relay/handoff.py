@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin
@@ -24,6 +25,8 @@ from studio_relay.errors import HandoffError
 DEFAULT_MAX_BYTES = 4_096
 REASON_CODE = re.compile(r"[a-z][a-z0-9-]{0,31}")
 SERVER_CODES = ("relay-agent-failed", "relay-limit", "relay-draining")
+RESERVED = "relay-"
+"""How the server's own codes begin, today's and tomorrow's; flows and `/connect-action` trust them."""
 _ELLIPSIS = "…"
 
 
@@ -65,8 +68,18 @@ class Handoff(BaseModel):
 def as_handoff(data: Handoff | Mapping[str, Any], model: type[Handoff] | None = None) -> Handoff:
     """`data`, a handoff or its wire form, checked by the agent's model.
 
-    Raises HandoffError naming the member that is wrong and what the model expects.
+    Raises HandoffError naming the member that is wrong and what the model expects, and for a reserved code.
     """
+    handoff = _as_handoff(data, model)
+    if str(handoff.reason_code).startswith(RESERVED):
+        raise HandoffError(
+            f"handoff.reasonCode: expected a code of your own, got one that begins with {RESERVED!r}, which is "
+            "reserved for the server. Choose another word. Nothing was sent."
+        )
+    return handoff
+
+
+def _as_handoff(data: Handoff | Mapping[str, Any], model: type[Handoff] | None) -> Handoff:
     if isinstance(data, Handoff):
         return data
     if not isinstance(data, Mapping):
@@ -124,6 +137,11 @@ def check_codes(codes: tuple[str, ...], owner: str) -> None:
                 f"{owner}: the reason code {part!r} is part of {whole!r}, and flows that use `contains` "
                 "cannot tell them apart; choose another word"
             )
+        if code.startswith(RESERVED):
+            raise HandoffError(
+                f"{owner}: the reason code {code!r} begins with {RESERVED!r}, which is reserved for the server; "
+                "choose another word"
+            )
 
 
 def _ordered(members: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,7 +170,7 @@ def _check_members(members: Mapping[str, Any]) -> None:
 
 def _compact(members: Mapping[str, Any]) -> str:
     text = json.dumps(members, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _size(text: str) -> int:
@@ -161,19 +179,22 @@ def _size(text: str) -> int:
 
 def _shortened(summary: str, excess: int) -> str:
     """`summary` less at least `excess` bytes of JSON, cut at a word, with an ellipsis; empty if nothing is left."""
-    room = _size(_compact({"": summary})) - excess - _size(_compact({"": ""})) - _size(_ELLIPSIS)
-    used = kept = 0
-    for index, character in enumerate(summary):
-        used += _size(_compact({"": character})) - _size(_compact({"": ""}))
-        if used > room:
-            break
-        kept = index + 1
-    if room <= 0 or not kept:
+    room = _written(summary) - excess - _size(_ELLIPSIS)
+    if room <= 0:
+        return ""
+    summary = summary[: room + 1]  # a character takes a byte at least
+    kept = bisect_right(range(len(summary) + 1), room, key=lambda count: _written(summary[:count])) - 1
+    if not kept:
         return ""
     cut = summary[:kept]
     within_word = not (summary[kept : kept + 1].isspace() or cut[-1].isspace())
     at_word = cut.rsplit(None, 1)[0] if within_word and " " in cut else cut
     return at_word.rstrip() + _ELLIPSIS
+
+
+def _written(text: str) -> int:
+    """Bytes that `text` takes inside JSON."""
+    return _size(_compact({"": text})) - _size(_compact({"": ""}))
 
 
 def _explain(error: ValidationError, model: type[Handoff]) -> str:

@@ -7,23 +7,30 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from studio_relay.call import Call
-from studio_relay.memory import Memory
-from studio_relay.store import SessionStore
+from studio_relay.call_state import StateText
+from studio_relay.memory import Memories, Memory
 
 _SECONDS = 0.02  # what comes together is kept together
 
 
 class Keeper:
-    """Keeps one session's call. `spawn` runs a coroutine as a task of the session."""
+    """Keeps one session's call, which began with `memory`. `spawn` runs a coroutine as a task of the session."""
 
-    __slots__ = ("_call", "_loop", "_memory", "_spawn", "_store", "_timer")
+    __slots__ = ("_call", "_loop", "_memories", "_memory", "_spawn", "_state", "_timer")
 
     def __init__(
-        self, memory: Memory, store: SessionStore, call: Call, spawn: Callable[[Coroutine[Any, Any, None], str], object]
+        self,
+        memory: Memory,
+        memories: Memories,
+        call: Call,
+        spawn: Callable[[Coroutine[Any, Any, None], str], object],
+        *,
+        max_state_bytes: int,
     ) -> None:
         self._memory = memory
-        self._store = store
+        self._memories = memories
         self._call = call
+        self._state = StateText(max_state_bytes, memory.state)
         self._spawn = spawn
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -43,7 +50,7 @@ class Keeper:
 
     async def keep(self, *, ended: bool = False) -> None:
         """Keep what must outlive the socket."""
-        await self._memory.save(self._store, self._call, ended=ended)
+        await self._memories.save(self._memory, self._call, self._state.of(self._call), ended=ended)
 
     def stop(self) -> None:
         """Forget what was to be kept soon: it is kept now."""

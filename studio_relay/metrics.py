@@ -42,6 +42,7 @@ class Metrics(Observer):
         self._errors = counter("twilio_errors", "Error messages from Twilio, by code.", "code")
         self._reconnects = counter("reconnects", "Sessions that went on with an earlier call.", "agent")
         self._refusals = counter("refusals", "Requests that were refused.", "status", "reason")
+        self._abandoned = counter("sends_abandoned", "Sends that the host never finished; the socket was given up.")
 
     def session_began(self, story: Story) -> None:
         self._live.labels(story.agent).inc()
@@ -67,6 +68,9 @@ class Metrics(Observer):
 
     def twilio_reported(self, code: str) -> None:
         self._errors.labels(code).inc()
+
+    def send_abandoned(self) -> None:
+        self._abandoned.inc()
 
     def refused(self, status: int, kind: str) -> None:
         self._refusals.labels(str(status), kind).inc()

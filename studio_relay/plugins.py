@@ -92,6 +92,8 @@ class Plugin:
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {said_of(fault)}" for fault in error.errors())
             log.warning("the custom parameters do not fit agent %s: %s", self.name, faults)
+        except Exception as error:  # a validator of the plugin's own
+            log.error("plugin %s failed in parameters_model: %s", self.name, type(error).__name__)
 
     @property
     def relay(self) -> Mapping[str, Any]:
@@ -122,17 +124,15 @@ class Plugins:
         return self.agents.get(name)
 
     def default_agent(self, wanted: str | None = None) -> Plugin:
-        """The agent that answers when nothing else is asked for (rules 3 to 5 of design.md, section 4).
+        """The agent that answers when no call asks for another: `wanted`, else the only one installed, else echo.
 
-        Raises PluginError when `wanted` is not installed, or when several agents are and none is named.
+        Raises PluginError when `wanted` is not installed or is broken, when several agents are installed and none is
+        named, and when all that are installed are broken.
         """
         if wanted:
             found = self.agents.get(wanted)
             if found is None:
-                raise PluginError(
-                    f"agent {wanted!r} is not installed; installed: {', '.join(sorted(self.agents))}. "
-                    "Set STUDIO_RELAY_AGENT to one of them, or pip install its package."
-                )
+                raise PluginError(f"{self.absence(wanted)}. {self._remedy(wanted)}")
             return found
         installed = [agent for agent in self.agents.values() if not agent.built_in]
         if len(installed) > 1:
@@ -140,7 +140,29 @@ class Plugins:
                 f"several agents are installed: {', '.join(sorted(a.name for a in installed))}. "
                 "Say which one answers: STUDIO_RELAY_AGENT=NAME or --agent NAME."
             )
+        broken = [failure for failure in self.failures if failure.kind == "agent"]
+        if broken and not installed:
+            raise PluginError(f"{self.absence(broken[0].name)}. {self._remedy(broken[0].name)}")
         return installed[0] if installed else self.agents["echo"]
+
+    def absence(self, agent: str) -> str:
+        """Why nobody called `agent` answers: it is not installed, or it is and cannot be used."""
+        failure = self._failure(agent)
+        if failure is None:
+            return f"agent {_quoted(agent)} is not installed; installed: {', '.join(sorted(self.agents))}"
+        return f"agent {_quoted(agent)} of {failure.package} is installed, but cannot be loaded: {failure.reason}"
+
+    def is_broken(self, agent: str) -> bool:
+        """Whether an agent of that name is installed and cannot be used."""
+        return self._failure(agent) is not None
+
+    def _remedy(self, agent: str) -> str:
+        if self._failure(agent) is None:
+            return "Set STUDIO_RELAY_AGENT to one of them, or pip install its package."
+        return f"Fix it, or set STUDIO_RELAY_AGENT to one of: {', '.join(sorted(self.agents))}."
+
+    def _failure(self, agent: str) -> Failure | None:
+        return next((one for one in self.failures if one.kind == "agent" and one.name == agent), None)
 
 
 def load_plugins(*, outside: bool = True, only: Iterable[str] | None = None) -> Plugins:
@@ -157,7 +179,9 @@ def load_plugins(*, outside: bool = True, only: Iterable[str] | None = None) -> 
                 continue
             try:
                 found.append(_load(entry, kind))
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise  # whoever starts the server wants it to stop
+            except BaseException as error:
                 failures.append(_failure(entry, kind, error))
     return assemble(found, failures)
 
@@ -237,6 +261,11 @@ def _failure(entry: EntryPoint, kind: Kind, error: BaseException) -> Failure:
     reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
     package = entry.dist.name if entry.dist else entry.value
     return Failure(name=entry.name, kind=kind, package=package, reason=_one_line(reason))
+
+
+def _quoted(name: str) -> str:
+    """A name that may come from outside, as it may stand in a message."""
+    return ascii(name[:40])
 
 
 def _one_line(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
 from studio_relay.dispatch import Conversation
@@ -13,13 +14,15 @@ from studio_relay.protocol.messages import Setup
 class Live:
     """A socket that is served, and its setup once it came. `drop` closes it from our side.
 
-    `over` is true once it is closed or being closed, while its session is still being wound up.
+    `over` is true once it is closed or being closed, while its session is still being wound up. What others do to the
+    session runs in its `context`, so that what is logged of it has its ids.
     """
 
     conversation: Conversation
     drop: Callable[[str], None]
     setup: Setup | None = None
     over: bool = False
+    context: Context = field(default_factory=copy_context)
 
 
 @dataclass(kw_only=True)

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from studio_relay.blame import contained
 from studio_relay.errors import CallEnded, LocalProtocolError, PluginError, ProtocolError
-from studio_relay.hooks import HookTimeout, abandon, call_hook, is_text_stream
+from studio_relay.hooks import HookTimeout, abandon, call_hook, is_closing, is_text_stream
 from studio_relay.plugins import Hook
 from studio_relay.voice import Item, Voice, is_blank
 
@@ -38,12 +39,14 @@ class Owner(Protocol):
 class Reply:
     """A hook that may speak. A `tentative` reply takes the line only with its first word.
 
-    `may_be_silent` replies may end without a word; others owe the caller one, or None.
+    `may_be_silent` replies may end without a word; others owe the caller one, or None. A hook that `must_begin` is
+    called even if it is stopped before its task had its turn, and is cancelled then.
     """
 
     __slots__ = (
-        "_arguments", "_began_at", "_loop", "_may_be_silent", "_owner", "_paused_at", "_pauses", "_piece_seconds",
-        "_progress_at", "_task", "_whole_seconds", "decided", "hook", "settled", "tentative", "voice", "waiting",
+        "_arguments", "_began_at", "_begun", "_loop", "_may_be_silent", "_must_begin", "_owner", "_paused_at",
+        "_pauses", "_piece_seconds", "_progress_at", "_task", "_whole_seconds", "decided", "hook", "settled",
+        "tentative", "voice", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +60,7 @@ class Reply:
         whole_seconds: float,
         tentative: bool = False,
         may_be_silent: bool = False,
+        must_begin: bool = False,
     ) -> None:
         self.hook = hook
         self.voice = voice
@@ -66,6 +70,8 @@ class Reply:
         self._owner = owner
         self._arguments = arguments
         self._may_be_silent = may_be_silent
+        self._must_begin = must_begin
+        self._begun = False
         self._piece_seconds = piece_seconds
         self._whole_seconds = whole_seconds
         self._loop = asyncio.get_running_loop()
@@ -110,7 +116,12 @@ class Reply:
         self.voice.stop(why or LocalProtocolError(_OVER), drop=drop)
         self._settle()
         if self._task is not None and self._task is not asyncio.current_task():
-            abandon(self._task)
+            self._cancel(self._task)
+
+    def _cancel(self, task: asyncio.Task[None]) -> None:
+        if self._begun or not self._must_begin:
+            abandon(task, self.hook)
+        # else it is cancelled as soon as it has begun, see _run()
 
     @contextmanager
     def waits(self) -> Iterator[None]:
@@ -141,6 +152,9 @@ class Reply:
     async def _run(self, after: Collection[asyncio.Future[Any]]) -> None:
         CURRENT.set(self)
         failure: BaseException | None = None
+        self._begun = True
+        if self.settled and self._task is not None:
+            self._loop.call_soon(self._cancel_later, self._task)
         try:
             if after:
                 await asyncio.wait(set(after), timeout=_CLEANUP_SECONDS)
@@ -155,9 +169,20 @@ class Reply:
             if not self.settled:
                 self._finish(PluginError(f"{self.hook} was cancelled by its own code"))
             raise
-        except (Exception, SystemExit) as error:  # the latter would end the process
-            failure = error
+        except BaseException as error:  # whatever it is: the caller waits for words
+            if is_closing(error, self._task):
+                raise
+            failure = contained(self.hook, error)
+        if failure is not None and self._is_abandoned():
+            raise failure  # to whoever watches it
         self._finish(failure)
+
+    def _cancel_later(self, task: asyncio.Task[None]) -> None:
+        if not task.done():
+            abandon(task, self.hook)
+
+    def _is_abandoned(self) -> bool:
+        return self.settled and self._task is not None and self._task.cancelling() > 0
 
     async def _speak(self, spoken: Any) -> None:
         if spoken is None:
@@ -219,9 +244,10 @@ class Reply:
 
     def _time_out(self, what: str, seconds: float) -> None:
         culprit = self.voice.holder or self.hook
-        self._finish(HookTimeout(f"{culprit}: expected {what} within {seconds:g} s; it was stopped"))
+        message = f"{culprit}: expected {what} within {seconds:g} s; it was stopped"
+        self._finish(HookTimeout(message, plugin=culprit.plugin, hook=culprit.name))
         if self._task is not None:
-            abandon(self._task)
+            abandon(self._task, self.hook)
 
     def _finish(self, failure: BaseException | None) -> None:
         if self.settled:

@@ -6,6 +6,7 @@ Nothing here acts on a setting, and no secret appears in a message or a repr.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
@@ -29,13 +31,25 @@ from studio_relay.errors import SettingsError, without_passwords
 
 PREFIX = "STUDIO_RELAY_"
 
+_REPLACED = [
+    (
+        "STUDIO_RELAY_DRAIN_TIMEOUT_SECONDS",
+        "STUDIO_RELAY_SHUTDOWN_SECONDS",
+        "the seconds from a stop signal to the exit, 25 by default",
+    )
+]
 _TWILIO_NAMES = {
     "account_sid": "TWILIO_ACCOUNT_SID",
     "auth_token": "TWILIO_AUTH_TOKEN",
     "api_key": "TWILIO_API_KEY",
     "api_secret": "TWILIO_API_SECRET",
 }
-_MAPS = {"twiml": f"{PREFIX}TWIML", "apologies": f"{PREFIX}APOLOGY", "say_agains": f"{PREFIX}SAY_AGAIN"}
+_MAPS = {
+    "twiml": f"{PREFIX}TWIML",
+    "apologies": f"{PREFIX}APOLOGY",
+    "say_agains": f"{PREFIX}SAY_AGAIN",
+    "start_agains": f"{PREFIX}START_AGAIN",
+}
 
 APOLOGIES: Mapping[str, str] = MappingProxyType(
     {
@@ -60,6 +74,18 @@ SAY_AGAINS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What asks callers to repeat words that interrupted the agent and never arrived, by primary language subtag."""
+
+START_AGAINS: Mapping[str, str] = MappingProxyType(
+    {
+        "en": "I'm sorry, we were cut off. Please tell me again what you need.",
+        "es": "Lo siento, se ha cortado. Por favor, dígame otra vez qué necesita.",
+        "fr": "Je suis désolé, nous avons été coupés. Redites-moi ce qu'il vous faut, s'il vous plaît.",
+        "de": "Entschuldigung, wir wurden unterbrochen. Bitte sagen Sie mir noch einmal, worum es geht.",
+        "pt": "Desculpe, a ligação caiu. Por favor, diga-me outra vez do que precisa.",
+        "it": "Mi dispiace, è caduta la linea. Mi dica di nuovo di cosa ha bisogno, per favore.",
+    }
+)
+"""What a caller hears who is connected again after a loss, and of whom nothing is known any more."""
 
 FAREWELLS: Mapping[str, str] = MappingProxyType(
     {
@@ -141,8 +167,8 @@ def _stripped(value: Any) -> Any:
 
 
 def _token(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[!-~]{16,}", value.get_secret_value()):
-        raise ValueError("at least 16 printable characters without spaces")
+    if not re.fullmatch(r"[!-+\--~]{16,}", value.get_secret_value()):
+        raise ValueError("at least 16 printable characters without spaces and commas")
     return value
 
 
@@ -202,12 +228,22 @@ class Limits(BaseModel):
     max_handoff_bytes: int = Field(
         4_096, ge=64, le=65_536, description="Largest handoff, in UTF-8 bytes; its summary is shortened to fit."
     )
+    max_state_bytes: int = Field(
+        65_536,
+        ge=256,
+        le=1_048_576,
+        description="Largest `call.state`, in UTF-8 bytes of JSON; past it the last state that fitted is kept.",
+    )
     max_token_bytes: int = Field(
         4_096, ge=16, le=65_536, description="Largest text in one frame, in UTF-8 bytes; longer text is split."
     )
     max_reconnects: int = Field(2, ge=0, le=100, description="Reconnects of one call; then apology and hang-up.")
-    drain_timeout_seconds: float = Field(
-        30, ge=0, le=86_400, description="Seconds live calls have to finish after a stop signal; then they are moved."
+    shutdown_seconds: float = Field(
+        25,
+        ge=1,
+        le=86_400,
+        description="Seconds from a stop signal to the exit. Each call is handed on at its first pause, at the latest "
+        "8 s before that. Keep it below the time your platform waits until it kills.",
     )
 
 
@@ -215,7 +251,9 @@ class PluginSettings(Limits):
     """The settings a plugin may see: all that hold no secret."""
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
-    port: int = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    port: int = Field(
+        8080, ge=0, le=65_535, description="Port to listen on; 0 takes a free one. Where it is not set, `PORT` counts."
+    )
     public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
         None,
         description="Where Twilio reaches this server, `https://host[/prefix]`; needed unless HOST is loopback.",
@@ -258,6 +296,14 @@ class PluginSettings(Limits):
     say_agains: Annotated[dict[str, str], BeforeValidator(_by_language)] = Field(
         {}, description="The same for one language, as `SAY_AGAIN__ES`.", examples=["¿Puede repetirlo, por favor?"]
     )
+    start_again: str | None = Field(
+        None,
+        description="What callers hear after a reconnect that finds no memory of the call, in any language without its "
+        "own `START_AGAIN__XX`.",
+    )
+    start_agains: Annotated[dict[str, str], BeforeValidator(_by_language)] = Field(
+        {}, description="The same for one language, as `START_AGAIN__ES`.", examples=["Dígame otra vez, por favor."]
+    )
     allow_raw_messages: bool = Field(
         False, description="Let agents send messages that this version does not know; unverified, see the README."
     )
@@ -280,6 +326,10 @@ class PluginSettings(Limits):
     def say_again_for(self, language: str | None) -> str:
         """The sentence that asks to repeat lost words, chosen as by apology_for()."""
         return _sentence(language, self.say_agains, self.say_again, SAY_AGAINS)
+
+    def start_again_for(self, language: str | None) -> str:
+        """The sentence after a reconnect without memory, chosen as by apology_for()."""
+        return _sentence(language, self.start_agains, self.start_again, START_AGAINS)
 
 
 def _sentence(language: str | None, own: Mapping[str, str], for_all: str | None, built_in: Mapping[str, str]) -> str:
@@ -347,8 +397,9 @@ class Settings(PluginSettings, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment, then `.env`."""
-        return init_settings, _Named(settings_cls, env_settings), _Named(settings_cls, dotenv_settings)
+        """Arguments, then the environment, then `.env`, then what the platform says."""
+        named = _Named(settings_cls, env_settings), _Named(settings_cls, dotenv_settings)
+        return init_settings, *named, _Platform(settings_cls)
 
 
 class _Named(PydanticBaseSettingsSource):
@@ -371,6 +422,24 @@ class _Named(PydanticBaseSettingsSource):
         return {name: value for name, value in found.items() if value is not None}
 
 
+class _Platform(PydanticBaseSettingsSource):
+    """`PORT`, by which platforms say where to listen; it counts where nothing else says."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        port = os.environ.get("PORT", "").strip()
+        if not port or "port" in self.current_state:
+            return {}
+        if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65_535:
+            raise SettingsError(
+                f"PORT: expected a whole number from 0 to 65535, got {_shown(port)}. Set it to a port, or set "
+                "STUDIO_RELAY_PORT, which wins"
+            )
+        return {"port": int(port)}
+
+
 # --- loading ----------------------------------------------------------------------------------------------
 
 
@@ -386,10 +455,25 @@ def load_settings(env_file: str | Path | None = ".env", **overrides: Any) -> Set
         raise SettingsError("\n".join(_problem(details) for details in error.errors())) from None
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{env_file}: expected readable UTF-8 text of lines NAME=value") from None
-    problems = list(_conflicts(settings))
+    problems = [*_replaced(env_file), *_conflicts(settings)]
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def share_env_file(env_file: str | Path = ".env") -> None:
+    """Put what `.env` says into the environment, where plugins and the libraries they use look for their own settings.
+
+    What the environment says already stays. Call it once at the start, before plugins are loaded; not in tests, which
+    must not depend on the machine. Raises SettingsError when the file cannot be read.
+    """
+    try:
+        given = dotenv_values(env_file)
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{env_file}: expected readable UTF-8 text of lines NAME=value") from None
+    for name, value in given.items():
+        if value:
+            os.environ.setdefault(name, value)
 
 
 def env_name(field_name: str) -> str:
@@ -397,18 +481,30 @@ def env_name(field_name: str) -> str:
     return _TWILIO_NAMES.get(field_name) or _MAPS.get(field_name) or PREFIX + field_name.upper()
 
 
+_MAX_HOST = 260  # a name has 253 characters at most
+_HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::[0-9]{1,5})?")
+
+
 def is_loopback_host(host: str) -> bool:
     """Whether a name or address (`localhost`, `127.0.0.1:80`, `[::1]:80`) can only mean this machine."""
-    name = host.strip().lower()
-    bare = re.sub(r"^\[(.*)\](:\d+)?$", r"\1", name) if name.startswith("[") else name
-    if bare.count(":") == 1:
-        bare = bare.partition(":")[0]
+    name = host.strip().lower()[:_MAX_HOST]
+    written = _HOST.fullmatch(name)
+    bare = (written[1] or written[2]) if written else name  # an IPv6 address may stand without brackets
     if bare == "localhost" or bare.endswith(".localhost"):
         return True
     try:
         return ip_address(bare).is_loopback
     except ValueError:
         return False
+
+
+def _replaced(env_file: str | Path | None) -> Iterator[str]:
+    """Settings of earlier versions that are set: what they meant must not be lost without a word."""
+    sources = (EnvSettingsSource(Settings), DotEnvSettingsSource(Settings, env_file=env_file))
+    given = {name.upper() for source in sources for name, value in source.env_vars.items() if value}
+    for old, new, meaning in _REPLACED:
+        if old in given:
+            yield f"{old}: no longer a setting. Set {new} instead: {meaning}."
 
 
 def _conflicts(settings: Settings) -> Iterator[str]:
@@ -442,7 +538,15 @@ def _problem(details: ErrorDetails) -> str:
     part = f"__{str(details['loc'][1]).upper()}" if name in _MAPS and len(details["loc"]) > 1 else ""
     variable = env_name(name) + part
     found = "" if _is_secret(name) else f", found {_shown(details['input'])}"
-    return f"{variable}: expected {_expected(field, details)}{found}; for example {variable}={_example(field)}"
+    swapped = _swapped(name, details["input"])
+    return f"{variable}: expected {_expected(field, details)}{found}{swapped}; for example {variable}={_example(field)}"
+
+
+def _swapped(name: str, value: Any) -> str:
+    """An auth token where a SID belongs."""
+    if name == "account_sid" and re.fullmatch("[0-9a-fA-F]{32}", str(value)):
+        return ", which looks like an auth token: are TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN swapped?"
+    return ""
 
 
 def _expected(field: FieldInfo, details: ErrorDetails) -> str:
@@ -478,13 +582,19 @@ def _default(field: FieldInfo) -> str:
     )
 
 
+_SECRET_WORD = r"[A-Za-z0-9_+=-]{16,}"
+
+
 def _is_secret(name: str) -> bool:
     return name in {"auth_token", "auth_tokens", "shared_keys", "api_secret", "metrics_token", "store_url"}
 
 
 def _shown(value: Any) -> str:
-    """What was found, bounded, without a password that a URL may hold."""
-    return repr(without_passwords(str(value))[:80])
+    """What was found, bounded, without what may be a secret: a password in a URL, or a long word of any kind."""
+    text = without_passwords(str(value))
+    if re.fullmatch(_SECRET_WORD, text):
+        return f"a text of {len(text)} characters"
+    return repr(re.sub(_SECRET_WORD, "...", text)[:80])
 
 
 # --- names ------------------------------------------------------------------------------------------------

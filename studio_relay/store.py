@@ -120,6 +120,9 @@ class MemoryStore:
 
 # --- values -----------------------------------------------------------------------------------------------
 
+_PLAIN = frozenset((str, int, bool, type(None)))
+_MOST_NESTED = 100  # deeper ones are looked at slowly
+
 
 def expiry(clock: Clock, ttl: float) -> float:
     """When a value put now is over; raises `StoreError` unless `ttl` is above 0."""
@@ -128,10 +131,10 @@ def expiry(clock: Clock, ttl: float) -> float:
     return clock() + ttl
 
 
-def dumped(value: dict[str, Any]) -> str:
-    """The value as JSON text; raises `StoreError` naming what is not JSON, and where."""
+def dumped(value: dict[str, Any], path: str = "$") -> str:
+    """The value as JSON text; raises `StoreError` naming what is not JSON, and where, below `path`."""
     try:
-        fault = _json_fault(value, "$")
+        fault = None if _is_json(value, _MOST_NESTED) else _json_fault(value, path)
         if fault is None:
             return _text_of(value)
     except (ValueError, RecursionError):
@@ -145,6 +148,23 @@ def _text_of(value: dict[str, Any]) -> str:
         return msgspec.json.encode(value).decode()
     except (UnicodeError, OverflowError):
         return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def _is_json(value: Any, levels: int) -> bool:
+    """Whether the value is surely JSON. It runs at every save of a call, so it builds no path and tells no fault."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return True
+    if levels == 0:
+        return False
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or not (type(item) in _PLAIN or _is_json(item, levels - 1)):
+                return False
+        return True
+    if kind is list or kind is tuple:
+        return all(type(item) in _PLAIN or _is_json(item, levels - 1) for item in value)
+    return kind is float and math.isfinite(value)
 
 
 def _json_fault(value: Any, path: str) -> str | None:

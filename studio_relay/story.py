@@ -1,15 +1,18 @@
-"""What one session was like: counts and times, told once at its end. Holds no word, number or digit of a call.
+"""What one session was like: told in the log when it begins, with counts and times at its end.
 
-Noted once for each reply or event, never for each token.
+Holds no word, number or digit of a call. Noted once for each reply or event, never for each token.
 """
 
 from __future__ import annotations
 
+import logging
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from studio_relay.call import Reason
+
+log = logging.getLogger(__name__)
 
 # Twilio's codes of a relay, and of fetching a webhook; by others the other end could fill log and metrics.
 _CODES = {39001, *range(64101, 64123), *range(11200, 11300)}
@@ -35,6 +38,9 @@ class Observer:
 
     def twilio_reported(self, code: str) -> None:
         """Twilio sent an `error` message; `code` is a known one, `other` or `none`."""
+
+    def send_abandoned(self) -> None:
+        """The host did not finish a send or a close; its connection was given up."""
 
     def refused(self, status: int, kind: str) -> None:
         """A request was answered with a refusal; `kind` is one of a few words, never text from outside."""
@@ -70,6 +76,8 @@ class Story:
         """An agent was chosen."""
         self.agent = agent
         self.session_number = session_number
+        told = {"event": "call-began", "agent": agent, "session_number": session_number}
+        log.info("call began", extra={"fields": told})
         self._observer.session_began(self)
 
     def prompted(self, now: float) -> None:

@@ -52,6 +52,11 @@ class HeldInput:
         self._input: Input | None = None
         self._waiting = False
 
+    @property
+    def holds(self) -> bool:
+        """Whether something is still to be answered."""
+        return self._input is not None
+
     def hold(self, given: Input) -> None:
         """Keep this, in place of what was held."""
         self._input = given

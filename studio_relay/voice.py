@@ -263,7 +263,7 @@ class WrappedVoice(Voice):
     def _stop_wrapping(self) -> None:
         self._items.clear()
         if self._pump is not None:
-            abandon(self._pump)
+            abandon(self._pump, self._chain.holder)
             self._pump = None
 
     async def _run(self) -> None:
@@ -278,11 +278,10 @@ class WrappedVoice(Voice):
                     self._write(item)
         except CallEnded:
             pass  # what is said after end() is dropped, and that is no failure
-        except PluginError as error:
-            self._error = error
-            self.wire.wake()
-        except ProtocolError as error:
-            self._error = PluginError(f"wrap_reply: {error}")
+        except (PluginError, ProtocolError) as error:
+            if self._pump is not asyncio.current_task():
+                raise  # it was stopped, and failed on its way out
+            self._error = error if isinstance(error, PluginError) else PluginError(f"wrap_reply: {error}")
             self.wire.wake()
 
     async def _next(self) -> Item | None:

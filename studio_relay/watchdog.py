@@ -8,11 +8,15 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import PurePath
+from types import FrameType
 
 log = logging.getLogger(__name__)
 
 _BEAT_SECONDS = 0.25
 _BLOCKED_SECONDS = 1.0  # named within 2 s: one for this, less than one until the next look
+_PACKAGE = str(PurePath(__file__).parent)
+_IMPORTING = "<frozen importlib"
 
 
 class Watchdog:
@@ -52,12 +56,25 @@ class Watchdog:
 
     def _name_the_culprit(self) -> None:
         frame = sys._current_frames().get(self._loop_thread)
+        if _is_our_own_import(frame):
+            return  # it happens once, and is nobody's fault who reads the log
         stack = "".join(traceback.format_stack(frame)[-12:]) if frame else "(no stack)"
         task = asyncio.current_task(self._loop)
         who = task.get_name() if task is not None else "a callback"
         log.error(
-            "the event loop is blocked, and with it every call, by: %s. "
-            "Make the hook a plain def (it then runs in a thread), or await what it waits for. Stack:\n%s",
+            "the event loop is blocked, and with it every call: %s was running when it was looked at. "
+            "If that is a hook, make it a plain def (it then runs in a thread), or await what it waits for. Stack:\n%s",
             who,
             stack,
         )
+
+
+def _is_our_own_import(frame: FrameType | None) -> bool:
+    """Whether what runs is being imported, and by this package: the outermost import counts, others follow from it."""
+    was_import = ours = False
+    while frame is not None:
+        is_import = frame.f_code.co_filename.startswith(_IMPORTING)
+        if was_import and not is_import:
+            ours = frame.f_code.co_filename.startswith(_PACKAGE)
+        was_import, frame = is_import, frame.f_back
+    return ours

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePath
 from typing import Any
 
+from studio_relay.blame import log_failure
 from studio_relay.call import Call, SessionEnd
-from studio_relay.errors import PluginError, RelayError
+from studio_relay.errors import PluginError
 from studio_relay.hooks import abandon, call_hook, is_text_stream, within
 from studio_relay.plugins import Hook, Plugin
 from studio_relay.story import Story
@@ -20,7 +19,6 @@ from studio_relay.story import Story
 log = logging.getLogger(__name__)
 
 _FAILURES_ALLOWED = 3
-_PACKAGE = PurePath(__file__).parent
 
 
 class Watcher:
@@ -85,7 +83,7 @@ class Watcher:
 
     async def _call(self, hook: Hook, arguments: Mapping[str, Any], seconds: float) -> None:
         try:
-            result = await within(seconds, call_hook(hook, arguments), name=f"studio-relay {hook}")
+            result = await within(seconds, call_hook(hook, arguments), name=f"studio-relay {hook}", hook=hook)
             if self.plugin.kind == "extension" and (is_text_stream(result) or isinstance(result, str)):
                 raise PluginError(f"{hook}: an extension watches, what it returns is not spoken; return None")
         except Exception as error:
@@ -126,30 +124,3 @@ class Audience:
         await asyncio.gather(*(watcher.finish(seconds) for watcher in self.watchers))
         arguments = {"call": call, "end": end}
         await asyncio.gather(*(watcher.call("on_end", arguments, seconds) for watcher in self.watchers))
-
-
-def log_failure(hook: Hook, error: BaseException) -> tuple[str, str]:
-    """Name the plugin whose hook failed, and return its name and the hook's.
-
-    The words of a stranger's exception may be a caller's: debug level only.
-    """
-    blamed = (error.plugin, error.hook) if isinstance(error, PluginError) and error.plugin else (hook.plugin, hook.name)
-    what = str(error) if _is_ours(error) else f"{type(error).__name__} {place_of(error)}"
-    log.error("plugin %s failed in %s: %s", *blamed, what)
-    log.debug("the failure of plugin %s in full", blamed[0], exc_info=error)
-    return blamed
-
-
-def _is_ours(error: BaseException) -> bool:
-    """Whether it was raised in this package, whose messages hold no word of a caller."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return isinstance(error, RelayError) and (not frames or PurePath(frames[-1].filename).is_relative_to(_PACKAGE))
-
-
-def place_of(error: BaseException) -> str:
-    """Where an error was raised: file, line and function; not what it says."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return "(set STUDIO_RELAY_LOG_LEVEL=debug for its words)"
-    last = frames[-1]
-    return f"at {PurePath(last.filename).name}:{last.lineno} in {last.name} (log level debug shows its words)"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from studio_relay.call import Call
 from studio_relay.errors import PluginError
+from studio_relay.hooks import RUNNING, is_closing
 from studio_relay.plugins import Hook
 
 
@@ -30,28 +33,33 @@ class Chain:
         return pieces
 
     async def _guarded(self, hook: Hook, reply: AsyncIterator[str]) -> AsyncGenerator[str, None]:
-        pieces: AsyncIterator[Any] | None = None
-        try:
+        with _blaming(hook):
             pieces = self._called(hook, reply)
+        try:
             while True:
-                self._asked.append(hook)
                 try:
-                    piece = await anext(pieces)
-                finally:
-                    self._asked.pop()
+                    piece = await self._next(hook, pieces)
+                except StopAsyncIteration:
+                    return
                 if isinstance(piece, str):
                     yield piece
                 elif piece is not None:
                     raise _fault(hook, f"{hook}: expected pieces of text, found {type(piece).__name__}")
-        except StopAsyncIteration:
-            return
-        except PluginError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise _fault(hook, f"{hook} raised {type(error).__name__}") from error
         finally:
             if isinstance(pieces, AsyncGenerator):
-                await pieces.aclose()
+                with _blaming(hook):
+                    await pieces.aclose()
+
+    async def _next(self, hook: Hook, pieces: AsyncIterator[Any]) -> Any:
+        before = RUNNING.get()
+        RUNNING.set(hook)
+        self._asked.append(hook)
+        try:
+            with _blaming(hook):
+                return await anext(pieces)
+        finally:
+            self._asked.pop()
+            RUNNING.set(before)
 
     def _called(self, hook: Hook, reply: AsyncIterator[str]) -> AsyncIterator[Any]:
         available = {"call": self._call, "reply": reply}
@@ -60,6 +68,24 @@ class Chain:
             raise _fault(hook, f"{hook}: expected an async iterator of text, found {type(wrapped).__name__}")
         iterator: AsyncIterator[Any] = aiter(wrapped)
         return iterator
+
+
+@contextmanager
+def _blaming(hook: Hook) -> Iterator[None]:
+    """What is raised within is the fault of `hook`, unless a hook that it has asked is named already."""
+    task = asyncio.current_task()
+    try:
+        yield
+    except (PluginError, StopAsyncIteration):
+        raise
+    except asyncio.CancelledError as error:
+        if task is None or task.cancelling():
+            raise
+        raise _fault(hook, f"{hook} was cancelled by its own code") from error
+    except BaseException as error:
+        if is_closing(error, task):
+            raise
+        raise _fault(hook, f"{hook} raised {type(error).__name__}") from error
 
 
 def _fault(hook: Hook, message: str) -> PluginError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -45,11 +46,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the machine reaches a test."""
-    for name in os.environ:
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No setting of the machine reaches a test, and none that a test makes reaches the next."""
+    before = dict(os.environ)
+    for name in before:
         if name.upper().startswith(("STUDIO_RELAY_", "TWILIO_")):
             monkeypatch.delenv(name)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A command that a test runs in this process sets up the log, with streams that are gone afterwards."""
+    loggers = [logging.getLogger(name) for name in ("", "studio_relay", "asyncio", "py.warnings")]
+    before = [(list(one.handlers), one.level, one.propagate) for one in loggers]
+    yield
+    for one, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        one.handlers, one.propagate = handlers, propagate
+        one.setLevel(level)
 
 
 @pytest.fixture(autouse=True)
@@ -91,8 +108,7 @@ class Talk:
     While `reading` is false nothing is taken from the conversation, as by a client that does not read.
     """
 
-    def __init__(self, plugins: Plugins, store: SessionStore, settings: PluginSettings, agent: str) -> None:
-        desk = Dispatcher(plugins=plugins, settings=settings, store=store, default_agent=plugins.agents[agent])
+    def __init__(self, desk: Dispatcher) -> None:
         self.conversation = Conversation(desk)
         self.frames: list[dict[str, Any]] = []
         self.times: list[float] = []
@@ -182,10 +198,16 @@ class Talk:
         return [json.loads(end["handoffData"]) if "handoffData" in end else None for end in ends]
 
 
-def _make_talk(agent: Any, *extensions: Any, store: SessionStore | None = None, **settings: Any) -> Talk:
+def _make_talk(
+    agent: Any, *extensions: Any, store: SessionStore | None = None, desk: Dispatcher | None = None, **settings: Any
+) -> Talk:
+    if desk is not None:
+        return Talk(desk)
     agents = [plugin(agent, name="agent", kind="agent")]
     others = [plugin(e, name=f"extension-{i}", kind="extension") for i, e in enumerate(extensions)]
-    return Talk(assemble([*agents, *others]), store or MemoryStore(), PluginSettings(**settings), agent="agent")
+    plugins = assemble([*agents, *others])
+    shared = {"settings": PluginSettings(**settings), "store": store or MemoryStore()}
+    return Talk(Dispatcher(plugins=plugins, default_agent=plugins.agents["agent"], **shared))
 
 
 @pytest.fixture
@@ -196,7 +218,7 @@ def make_talk() -> Callable[..., Talk]:
 
 @pytest.fixture
 async def talk() -> AsyncIterator[Callable[..., Talk]]:
-    """Makes conversations with an agent and extensions, given as objects or classes."""
+    """Makes conversations with an agent and extensions, given as objects or classes; `desk` is another's, to share."""
     made: list[Talk] = []
 
     def make(agent: Any, *extensions: Any, **options: Any) -> Talk:

@@ -28,7 +28,7 @@ from pydantic import BaseModel, field_validator
 from studio_relay import PluginError, hookimpl
 from studio_relay.log import JsonFormatter
 from studio_relay.plugins import assemble, load_plugins, plugin
-from studio_relay.server import hosting
+from studio_relay.server import loop_failures
 from studio_relay.server.app import create_app
 from studio_relay.settings import load_settings
 from studio_relay.store import MemoryStore
@@ -177,7 +177,7 @@ FAILURES = (
 
 
 SIGNS = (
-    "in _raises ", "in _raises_ours", "SystemExit", "handoff.reasonCode: expected", "handoff.who: expected",
+    "in _raises ", "in _raises_ours", "called sys.exit()", "handoff.reasonCode: expected", "handoff.who: expected",
     "sendDigits.digits: expected", "play.source: expected", "language.ttsLanguage: expected",
     "pieces wait for the extensions", "expected words within 10 s", "could not be stored",
     "expected JSON values to keep", "wraps failed in wrap_reply", "left out for the rest of this call",
@@ -508,7 +508,7 @@ async def test_a_task_that_nobody_waits_for_tells_where_it_failed(caplog: pytest
         raise Loud(canary.spoken)
 
     caplog.set_level(logging.INFO)
-    asyncio.get_running_loop().set_exception_handler(hosting._loop_failure)
+    asyncio.get_running_loop().set_exception_handler(loop_failures.log_failure)
     task = asyncio.create_task(fails())
     await asyncio.sleep(0)
     del task

@@ -290,7 +290,7 @@ async def test_a_prompt_before_the_barge_in_that_cuts_the_welcome_is_answered(ta
     await line.setup()
     await line.prompt("hello")
     await line.interrupt("0")
-    await asyncio.sleep(5)
+    await asyncio.sleep(4)
     assert line.words.endswith("You said hello.")
 
 
@@ -975,6 +975,26 @@ async def test_a_bad_handoff_ends_nothing(talk: Any) -> None:
     assert line.ends == []
 
 
+@pytest.mark.parametrize("code", ["relay-draining", "relay-limit", "relay-made-up"])
+async def test_a_reserved_code_ends_nothing(talk: Any, code: str) -> None:
+    errors = []
+
+    async def reply(call: Call, prompt: Prompt) -> str:
+        for handoff in ({"reasonCode": code}, Handoff(reason_code=code)):
+            try:
+                await call.end(handoff)
+            except HandoffError as error:
+                errors.append(str(error))
+        return "Still here."
+
+    line = talk(Replying(reply))
+    await line.setup()
+    await line.prompt("go")
+    assert ["reserved for the server" in error for error in errors] == [True, True]
+    assert line.cycles == ["Still here."]
+    assert line.ends == []
+
+
 async def test_a_bad_handoff_that_the_hook_does_not_catch_is_its_failure(talk: Any) -> None:
     async def reply(call: Call, prompt: Prompt) -> None:
         await call.end({"reasonCode": "NOT A CODE"})
@@ -1507,7 +1527,7 @@ async def test_state_that_is_not_json_is_named_and_hurts_nobody(talk: Any, caplo
     await line.prompt("go")
     assert line.cycles == ["Fine."]
     await asyncio.sleep(5)
-    assert "object at $.state.when" in caplog.text
+    assert "object at call.state.when" in caplog.text
 
 
 # --- leaving nothing behind -----------------------------------------------------------------------------------
@@ -1656,3 +1676,17 @@ async def test_keys_typed_beyond_a_number_are_for_the_next_one(talk: Any) -> Non
         line.conversation.receive(f'{{"type":"dtmf","digit":"{digit}"}}')
     await asyncio.sleep(1)
     assert line.cycles == ["First 12, second 34."]
+
+
+# --- a pause, for a server that is leaving ------------------------------------------------------------------
+
+
+async def test_an_interruption_whose_words_are_to_come_is_no_pause(talk: Any) -> None:
+    line = talk(Replying(lambda call, prompt: "A rather long answer."))
+    await line.setup()
+    await line.prompt("tell me")
+    await line.interrupt("A rather")
+    assert not line.conversation.at_pause
+    await line.prompt("hello")
+    await asyncio.sleep(5)
+    assert line.conversation.at_pause

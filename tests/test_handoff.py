@@ -118,6 +118,26 @@ def test_a_model_refuses_fields_it_does_not_know_and_cannot_be_changed() -> None
         ToPerson(reason_code="person").tries = 5  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("code", [*SERVER_CODES, "relay-anything", "relay-"])
+def test_an_agent_cannot_use_a_code_of_the_server(code: str) -> None:
+    for handoff in (
+        {"reasonCode": code},
+        {"reason_code": code},
+        Handoff(reason_code=code),
+        OpenHandoff(reason_code=code),
+    ):
+        with pytest.raises(HandoffError, match=r"begins with 'relay-', which is reserved .* Nothing was sent\."):
+            as_handoff(handoff)
+    if code == "relay-anything":
+        with pytest.raises(HandoffError, match="reserved for the server"):
+            check_codes((code,), "MyHandoff")
+
+
+def test_a_code_that_only_looks_like_the_servers_is_fine() -> None:
+    assert as_handoff({"reasonCode": "my-relay-limit"}).reason_code == "my-relay-limit"
+    check_codes(("relaying",), "MyHandoff")
+
+
 @pytest.mark.parametrize("code", SERVER_CODES)
 def test_the_servers_own(code: str) -> None:
     assert json.loads(server_handoff(code).to_wire())["reasonCode"] == code

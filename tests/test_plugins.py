@@ -87,6 +87,21 @@ def test_a_package_that_cannot_be_loaded_is_reported_and_the_others_load(install
 
 
 @pytest.mark.outside_plugins
+def test_an_agent_that_is_installed_but_broken_is_asked_for(install: Any) -> None:
+    install("broken-agent", "broken", "import nothing_of_that_name")
+    found = load("broken")
+    reason = "ModuleNotFoundError: No module named 'nothing_of_that_name'"
+    expected = f"agent 'broken' of broken-agent is installed, but cannot be loaded: {reason}"
+    assert found.absence("broken") == expected
+    for wanted in ("broken", None):
+        with pytest.raises(PluginError) as caught:
+            found.default_agent(wanted)
+        assert str(caught.value).startswith(f"{expected}. Fix it, or set STUDIO_RELAY_AGENT to one of: echo")
+    install("my-agent", "mine", FINE)
+    assert load("broken", "mine").default_agent().name == "mine"
+
+
+@pytest.mark.outside_plugins
 @pytest.mark.parametrize("group", ["agents", "extensions"])
 def test_two_packages_with_one_name_stop_the_start(install: Any, group: str) -> None:
     install("first-package", "mine", FINE, group=group)

@@ -63,6 +63,7 @@ def test_defaults_are_those_of_the_design(load: Load) -> None:
         "close_timeout_seconds": 5, "max_calls": 1_000, "max_turns": 500, "call_max_seconds": 14_400,
         "hook_timeout_seconds": 10, "reply_max_seconds": 120, "end_wait_max_seconds": 60,
         "on_end_timeout_seconds": 5, "max_handoff_bytes": 4_096, "max_token_bytes": 4_096, "max_reconnects": 2,
+        "shutdown_seconds": 25,
     }  # fmt: skip
     settings = load()
     assert {name: getattr(settings, name) for name in limits} == limits
@@ -280,3 +281,84 @@ def test_loopback_names(host: str) -> None:
 )
 def test_other_names(host: str) -> None:
     assert not is_loopback_host(host)
+
+
+# --- what the platform says, and what is never repeated ----------------------------------------------------
+
+
+def test_port_counts_where_nothing_else_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PORT", "29101")
+    file = tmp_path / ".env"
+    assert load_settings(env_file=None, insecure=True).port == 29_101
+    assert load_settings(env_file=None, insecure=True, port=8_081).port == 8_081
+    file.write_text("STUDIO_RELAY_PORT=8082\n")
+    assert load_settings(env_file=file, insecure=True).port == 8_082
+    monkeypatch.setenv("STUDIO_RELAY_PORT", "8083")
+    assert load_settings(env_file=file, insecure=True).port == 8_083
+    monkeypatch.setenv("PORT", "nonsense")
+    assert load_settings(env_file=None, insecure=True).port == 8_083
+
+
+@pytest.mark.parametrize("port", ["eighty", "-1", "65536", "8080 ", "9" * 5_000, "tcp://10.0.0.1:80"])
+def test_a_bad_port_is_one_line_that_names_it(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setenv("PORT", port)
+    if port.strip() == "8080":
+        assert load_settings(env_file=None, insecure=True).port == 8_080
+        return
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env_file=None, insecure=True)
+    text = str(caught.value)
+    assert text.startswith("PORT: expected a whole number from 0 to 65535, got ")
+    assert text.count("\n") == 0
+    assert len(text) < 250
+
+
+CANARY = "c0ffee" * 5 + "00"
+NAMES = ["TWILIO_ACCOUNT_SID", "TWILIO_API_KEY", "STUDIO_RELAY_PORT", "STUDIO_RELAY_PUBLIC_URL", "PORT",
+         "STUDIO_RELAY_TRUSTED_PROXIES", "STUDIO_RELAY_INSECURE", "STUDIO_RELAY_LOG_LEVEL", "STUDIO_RELAY_MAX_CALLS",
+         "STUDIO_RELAY_AFTER_END_URL", "STUDIO_RELAY_SHARED_KEYS"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("form", ["{}", " {}", "{} x", "http://u:{}@h", "x={}"])
+def test_what_may_be_a_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str, form: str) -> None:
+    monkeypatch.setenv(name, form.format(CANARY))
+    said = name  # some of these forms are right
+    try:
+        load_settings(env_file=None, insecure=True)
+    except SettingsError as error:
+        said = str(error)
+    assert name in said
+    assert CANARY[:12] not in said
+
+
+def test_a_sid_and_a_token_that_were_swapped_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", CANARY)
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "AC" + "0" * 32)
+    with pytest.raises(SettingsError, match="are TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN swapped") as caught:
+        load_settings(env_file=None)
+    assert CANARY not in str(caught.value)
+
+
+def test_a_metrics_token_with_a_comma_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_RELAY_METRICS_TOKEN", "0123456789,abcdef0123")
+    with pytest.raises(SettingsError, match="without spaces and commas") as caught:
+        load_settings(env_file=None, insecure=True)
+    assert "0123456789" not in str(caught.value)
+
+
+def test_what_env_says_is_shared_with_plugins_and_their_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    from studio_relay.settings import share_env_file
+
+    monkeypatch.setenv("MODEL_KEY", "from the environment")
+    file = tmp_path / ".env"
+    file.write_text("MODEL_KEY=from the file\nOTHER_KEY='k # 1'\nEMPTY=\nPIZZA_OVEN=2\n")
+    share_env_file(file)
+    assert (os.environ["MODEL_KEY"], os.environ["OTHER_KEY"]) == ("from the environment", "k # 1")
+    assert os.environ["PIZZA_OVEN"] == "2"
+    assert "EMPTY" not in os.environ
+    share_env_file(tmp_path / "none")

@@ -9,10 +9,13 @@ DEFAULT_TOKEN = "TWILIO_AUTH_TOKEN"
 
 def auth_token(name: str | None) -> str | None:
     """The token of the environment, else of `.env`; one that is asked for by name must be there."""
-    wanted = name or DEFAULT_TOKEN
-    token = _variable(wanted)
+    import re
+
+    token = _variable(name or DEFAULT_TOKEN)
     if name and not token:
-        raise click.UsageError(f"--auth-token-env: {name} is not set, in the environment or in .env")
+        # Somebody may have given the token itself.
+        shown = name if re.fullmatch("[A-Z_]+[A-Z0-9_]{0,60}", name) else "that variable"
+        raise click.UsageError(f"--auth-token-env: {shown} is not set, in the environment or in .env")
     return token
 
 

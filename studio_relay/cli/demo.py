@@ -100,14 +100,18 @@ async def _run(
 
     from studio_relay.cli.chaos import chaotic_line, judged
     from studio_relay.cli.demo_server import configured, demo_server, relay_agents
+    from studio_relay.settings import share_env_file
     from studio_relay.testing.relay import Line
     from studio_relay.testing.run import run_flow
     from studio_relay.testing.transport import NetTransport
     from studio_relay.testing.twilio import ignore_event
 
+    share_env_file()
     token = secrets.token_hex(16)
     wanted = (PREFERRED_AGENT, STAND_IN_AGENT)
     async with demo_server(token, wanted, named=relay_agents(flow)) as server:
+        for reason in server.broken:
+            click.echo(f"studio-relay: {reason}; {server.agent} answers instead", err=True)
         if narrator:
             narrator.note(f"{server.public_url} listens, {server.agent} answers, speed {speed:g}")
         line = Line(transport=NetTransport(server.local_url), auth_token=token, leftovers=leftovers, seed=1)

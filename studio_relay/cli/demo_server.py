@@ -28,6 +28,7 @@ class DemoServer:
     public_url: str
     agent: str
     agents: Collection[str]
+    broken: Sequence[str]  # why agents that were asked for, and are installed, do not answer
 
 
 @asynccontextmanager
@@ -40,7 +41,11 @@ async def demo_server(token: str, preferred: Sequence[str], *, named: Collection
     own: dict[str, Any] = {"auth_token": token, "public_url": f"https://{where}", "agent": agent}
     async with hosted(create_app(OwnSettings(**own), plugins), listener):
         yield DemoServer(
-            local_url=f"http://{where}", public_url=f"wss://{where}/relay", agent=agent, agents=plugins.agents.keys()
+            local_url=f"http://{where}",
+            public_url=f"wss://{where}/relay",
+            agent=agent,
+            agents=plugins.agents.keys(),
+            broken=[plugins.absence(failure.name) for failure in plugins.failures if failure.kind == "agent"],
         )
 
 

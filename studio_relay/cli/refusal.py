@@ -24,12 +24,25 @@ def _advice(status: int, url: str, line: Line) -> str:
     if status in (401, 403):
         return _signature_advice(url, line)
     if status == 404:
-        return f"nothing answers at {printable(url)}; our server has /relay and /relay/NAME of an installed agent"
+        nothing = f"nothing answers at {printable(url)}; our server has /relay and /relay/NAME of an installed agent"
+        return f"{nothing}{_broken_agent(url)}"
     if status == 503:
         return "the server takes no calls now: it is draining or full; GET /ready says which"
     if 300 <= status < 400:
         return "Twilio follows no redirects of an upgrade; give the final URL"
     return "Twilio would give the caller a busy tone, or follow Failed in Studio; the server's log may say why"
+
+
+def _broken_agent(url: str) -> str:
+    """Why the agent that the URL names does not answer, where it is installed here too and is broken."""
+    from studio_relay.plugins import load_plugins
+    from studio_relay.testing.own_server import named_agent
+
+    name = named_agent(url)
+    if name is None:
+        return ""
+    plugins = load_plugins(only=[name])
+    return f"\n{printable(plugins.absence(name))}" if plugins.failures else ""
 
 
 def _signature_advice(url: str, line: Line) -> str:

@@ -265,6 +265,8 @@ def _check_raw(message: Raw) -> None:
     kind = message.message.get("type") if isinstance(message.message, Mapping) else None
     if not isinstance(kind, str) or not kind:
         raise LocalProtocolError("raw: expected a JSON object with a text `type`, found none; write {'type': ..., ...}")
+    if kind == "end":  # it would pass by the last words, the agent's handoff model and the reserved reason codes
+        raise LocalProtocolError("raw: expected a message without a method of its own, got end. Use call.end().")
 
 
 def _check_flags(message: Text | Play) -> None:

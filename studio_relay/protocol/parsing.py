@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from typing import Any, NoReturn
 
 import msgspec
@@ -33,6 +34,11 @@ _MAX_DURATION_MS = 24 * 60 * 60 * 1000  # a call cannot last a day; anything bey
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ERROR_CODE = re.compile(r"\b(6\d{4}|39\d{3})\b")
 _KEY = re.compile(r"[0-9*#A-D]")
+
+# A text that is never closed is one match too, and no match gives back what it took: each character is read once.
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_NO_BRACKET = re.compile(r"[^\[\]{}]+")
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 _decode = msgspec.json.Decoder().decode
 
@@ -92,10 +98,8 @@ def _decode_object(text: str) -> dict[str, Any]:
 
 
 def _check_depth(text: str) -> None:
-    depth = deepest = 0
-    for character in re.sub(r'"(?:[^"\\]|\\.)*"', "", text):
-        depth += (character in "[{") - (character in "]}")
-        deepest = max(deepest, depth)
+    brackets = _NO_BRACKET.sub("", _STRING.sub("", text))
+    deepest = max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
     if deepest > _MAX_DEPTH:
         raise RemoteProtocolError(f"expected at most {_MAX_DEPTH} levels of nesting, found {deepest:,}", path="$")
 

@@ -16,10 +16,10 @@ a missing `session` is the latest one. Nothing is judged here: whether frames ma
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,10 +109,19 @@ class Recording:
 
     def of_session(self, session: int) -> tuple[HandshakeLine | FrameLine | CloseLine, ...]:
         """The lines of one socket."""
-        return tuple(line for line in self.lines if isinstance(line, _OF_SESSION) and line.session == session)
+        return tuple(self._by_session.get(session, ()))
+
+    @cached_property
+    def _by_session(self) -> Mapping[int, Sequence[HandshakeLine | FrameLine | CloseLine]]:
+        lines: dict[int, list[HandshakeLine | FrameLine | CloseLine]] = {}
+        for line in self.lines:
+            if isinstance(line, _OF_SESSION):
+                lines.setdefault(line.session, []).append(line)
+        return lines
 
 
 _OF_SESSION = (HandshakeLine, FrameLine, CloseLine)
+_MAX_MS = 366 * 24 * 60 * 60 * 1000
 
 
 def read_recording(path: Path) -> Recording:
@@ -153,14 +162,14 @@ class _Reader:
                 return False
             raise self._wrong(number, "expected one JSON object", text[:40]) from None
         if not isinstance(values, dict):
-            raise self._wrong(number, "expected a JSON object", values)
+            raise self._wrong(number, "expected a JSON object", type(values).__name__)
         self.lines.append(self._line(number, values))
         return True
 
     def _line(self, number: int, values: dict[str, Any]) -> Line:
         ms = self._take(number, values, "ms", (int, float), required=True)
-        if not math.isfinite(ms):
-            raise self._wrong(number, 'expected "ms" to be a finite number', ms)
+        if not abs(ms) <= _MAX_MS:  # neither infinite nor no number at all
+            raise self._wrong(number, f'expected "ms" of at most {_MAX_MS:,}', f"{type(ms).__name__} beyond it")
         kind = self._take(number, values, "dir", (str,), required=True)
         place = {"number": number, "ms": round(ms), "facts": values}
         if kind in ("in", "out"):
@@ -218,4 +227,4 @@ class _Reader:
         return value
 
     def _wrong(self, number: int, expected: str, found: object) -> RecordingError:
-        return RecordingError(f"{self._path}, line {number}: {expected}, found {found!r}", line=number)
+        return RecordingError(f"{self._path}, line {number}: {expected}, found {repr(found)[:100]}", line=number)

@@ -9,15 +9,19 @@ from typing import Any
 from quart import Quart, Response, has_websocket_context, request, websocket
 from werkzeug.exceptions import HTTPException
 
+from studio_relay.blame import code_of, log_failure, place_of
 from studio_relay.dispatch import Dispatcher
 from studio_relay.errors import PluginError, RelayError, SignatureError
-from studio_relay.hooks import call_hook, within
+from studio_relay.hooks import call_hook, guard_tasks, within
+from studio_relay.log import adopt, shown
 from studio_relay.plugins import Plugin, Plugins, load_plugins
 from studio_relay.recording import Recorder, SessionRecording
 from studio_relay.registry import Registry
+from studio_relay.server import loop_failures
 from studio_relay.server.callbacks import add_callback_routes
 from studio_relay.server.connection import Connection
-from studio_relay.server.insecure import insecure_refusal
+from studio_relay.server.foreign_host import settle_in
+from studio_relay.server.insecure import address_refusal, insecure_refusal
 from studio_relay.server.scraping import add_metrics_route, observer_for
 from studio_relay.server.signature import SignedRequest, check_upgrade
 from studio_relay.server.tickets import Tickets
@@ -27,9 +31,10 @@ from studio_relay.server.websocket import SCOPE_KEY, RelayConnection, Socket
 from studio_relay.settings import Settings, load_settings
 from studio_relay.store import SessionStore, open_store
 from studio_relay.watchdog import Watchdog
-from studio_relay.watching import log_failure, place_of
 
 log = logging.getLogger(__name__)
+
+_LAST_SECONDS = 0.5  # for what stopping takes besides the hooks
 
 
 class RelayApp(Quart):
@@ -54,6 +59,9 @@ class Relay:
         self.store = store
         self.registry = Registry(account_sid=settings.account_sid)
         self.draining = False
+        self.is_ours = False  # the host: it drains by itself, and handles signals
+        self.leaves_by: float | None = None  # when the process must be gone, in loop time, once it drains
+        self.unsorted: set[tuple[str, tuple[str, ...]]] = set()  # voice URLs that were told of
         self.tickets = Tickets(settings.signing_tokens, store, required=settings.require_ticket)
         self.observer = observer_for(settings)
         self.desk = Dispatcher(
@@ -73,6 +81,11 @@ class Relay:
 
     async def start(self) -> None:
         """Run on_startup of every plugin. Raises PluginError naming the one that fails."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(loop_failures.log_failure)
+        guard_tasks(loop)
+        if not self.is_ours:
+            settle_in(self)
         self._watchdog = Watchdog()
         self._watchdog.start()
         self._report()
@@ -117,6 +130,8 @@ class Relay:
         settings = self.settings
         if settings.insecure:
             return insecure_refusal(request.peer, request.host, request.headers)
+        if settings.public_url is None and (refusal := address_refusal(request.peer, request.server)):
+            return refusal
         try:
             matched = check_upgrade(
                 request,
@@ -136,12 +151,20 @@ class Relay:
     def _all_plugins(self) -> tuple[Plugin, ...]:
         return (*self.plugins.extensions, *self.plugins.agents.values())
 
+    def _patience(self) -> float:
+        """How long a hook may take: on_shutdown must not cost the deadline of the whole process."""
+        seconds = self.settings.hook_timeout_seconds
+        if self.leaves_by is None:
+            return seconds
+        left = self.leaves_by - asyncio.get_running_loop().time() - _LAST_SECONDS
+        return min(seconds, max(left, _LAST_SECONDS))
+
     async def _run(self, plugin: Plugin, name: str, **arguments: Any) -> None:
         hook = plugin.hooks.get(name)
         if hook is None:
             return
         try:
-            await within(self.settings.hook_timeout_seconds, call_hook(hook, arguments), name=f"studio-relay {hook}")
+            await within(self._patience(), call_hook(hook, arguments), name=f"studio-relay {hook}", hook=hook)
         except Exception as error:
             log_failure(hook, error)
             raise PluginError(f"plugin {plugin.name} failed in {name}: {type(error).__name__}: {error}") from error
@@ -171,6 +194,7 @@ def create_app(
     """
     settings = settings or load_settings()
     plugins = plugins or load_plugins()
+    adopt(code_of(plugins))
     relay = Relay(settings, plugins, store or open_store(settings.store_url))
     app = RelayApp("studio_relay")
     app.extensions["studio_relay"] = relay
@@ -183,6 +207,9 @@ def create_app(
 def _add_routes(app: Quart, relay: Relay) -> None:
     async def serve(agent: str | None = None) -> Response | None:
         return await serve_socket(relay, agent)
+
+    async def root() -> Response:
+        return Response("ok\n", mimetype="text/plain")
 
     async def health() -> dict[str, Any]:
         return {"ok": True}
@@ -201,6 +228,7 @@ def _add_routes(app: Quart, relay: Relay) -> None:
     app.register_error_handler(HTTPException, stray)
     app.add_websocket("/relay", "relay", serve)
     app.add_websocket("/relay/<agent>", "relay_agent", serve)
+    app.add_url_rule("/", "root", root)  # load balancers ask for it unless they are told otherwise
     app.add_url_rule("/health", "health", health)
     app.add_url_rule("/ready", "ready", ready)
     add_voice_routes(app, relay)
@@ -215,11 +243,11 @@ async def serve_socket(relay: Relay, agent_name: str | None) -> Response | None:
     refused = relay.refusal(scope)
     agent = relay.plugins.agent(agent_name) if agent_name else None
     if refused is None and agent_name and agent is None:
-        refused = 404, f"no agent is called {agent_name!r}; installed: {', '.join(sorted(relay.plugins.agents))}"
+        refused = 404, relay.plugins.absence(agent_name)
     if refused is not None:
         status, reason = refused
         relay.observer.refused(status, "draining" if relay.draining and status == 503 else _REFUSALS[status])
-        log.warning("upgrade of %s refused with %d: %s", scope["path"][:200], status, reason)
+        log.warning("upgrade of %s refused with %d: %s", shown(scope["path"]), status, reason, extra=_alike(reason))
         return Response(_PUBLIC_REASONS[status], status)
     recording = relay.recording(scope)
     connection = Connection(socket, relay.desk, relay.registry, agent=agent, tickets=relay.tickets, recording=recording)
@@ -238,13 +266,18 @@ def _tell_of_stray(relay: Relay, error: HTTPException) -> None:
         relay.observer.refused(status, "route")
         what = "upgrade" if is_upgrade else asked.method
         reason = _STRAY_REASONS.get(status, "it cannot be read")
-        log.warning("%s of %s refused with %d: %s", what, ascii(asked.path[:200]), status, reason)
+        log.warning("%s of '%s' refused with %d: %s", what, shown(asked.path), status, reason, extra=_alike(reason))
+
+
+def _alike(reason: str) -> dict[str, str]:
+    """Refusals for the same reason are one line a minute: others choose how often they ask, and for what."""
+    return {"repeats": reason.partition("'")[0][:40]}
 
 
 _OUR_PATHS = ("/relay", "/voice", "/connect-action")
 _STRAY_REASONS = {
     400: "an upgrade is for /relay, and /relay takes nothing else",
-    404: "there are /relay, /voice and /connect-action, each also with /AGENT behind it, none with a slash at the end",
+    404: "there are /relay, /voice and /connect-action, each also with /AGENT behind it, and /voice/",
     405: "expected GET or POST",
     413: f"the body is larger than {MAX_BODY_BYTES} bytes",
 }

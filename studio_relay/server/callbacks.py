@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from quart import Quart, Response
 
+from studio_relay.log import REPEATS
 from studio_relay.memory import store_fault
 from studio_relay.server.answers import Answer, apology, hang_up, nothing, redirect
 from studio_relay.server.failures import Failure, failure_of
@@ -136,7 +137,11 @@ class Callbacks:
                 kept = await self._relay.store.get(key)
             return None if kept is None else Answer.from_json(kept)
         except Exception as error:
-            log.error("whether this callback came before cannot be told; it is answered: %s", store_fault(error))
+            log.error(
+                "whether this callback came before cannot be told; it is answered: %s",
+                store_fault(error),
+                extra=REPEATS,
+            )
             return None
 
     async def _keep(self, key: str, answer: Answer) -> None:
@@ -144,7 +149,7 @@ class Callbacks:
             async with asyncio.timeout(_STORE_SECONDS):
                 await self._relay.store.put(key, answer.to_json(), ENDED_SECONDS)
         except Exception as error:
-            log.error("the answer could not be kept for a repeat: %s", store_fault(error))
+            log.error("the answer could not be kept for a repeat: %s", store_fault(error), extra=REPEATS)
 
     # ------------------------------------------------------------------------------ what is answered
 
@@ -160,7 +165,7 @@ class Callbacks:
         if visit.strange_home:
             log.error("return is no flow of this account; the call does not go there")
         if agent is not None and self._relay.plugins.agent(agent) is None:
-            log.warning("no agent is called %s any more; the default one goes on", ascii(agent[:40]))
+            log.warning("%s; the default one goes on", self._relay.plugins.absence(agent))
             agent = None
         again = partial(self._reconnect, hook, visit, agent)
         if over.status == "failed":

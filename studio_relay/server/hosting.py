@@ -1,6 +1,6 @@
 """The server's own host: hypercorn on a socket of ours, until it is told to stop. Knows no route and no call.
 
-Any other ASGI host serves `studio_relay.asgi:app` as well; it then follows its own rules of shutting down.
+Any other ASGI host serves `studio_relay.asgi:app` as well; what it does when it stops is in `foreign_host.py`.
 """
 
 from __future__ import annotations
@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from quart import Quart
 
 from studio_relay.errors import PluginError, SettingsError
-from studio_relay.watching import place_of
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +26,11 @@ _LAST_WORDS_SECONDS = 1.0
 """What is left open after draining has so long. hypercorn's pings outlive their closed socket by up to PING_SECONDS."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to `host` and `port`; 0 takes a free port. Raises SettingsError when it cannot be had."""
+def listen(host: str, port: int, *, lost_after: float = 10.0) -> socket.socket:
+    """A socket bound to `host` and `port`; 0 takes a free port. Raises SettingsError when it cannot be had.
+
+    A peer that acknowledges nothing for `lost_after` seconds loses its connection, where the system can do that.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -37,6 +39,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _lose_silent_peers(listener, lost_after)
         listener.bind(address)
         listener.listen(100)
     except OSError as error:
@@ -46,6 +49,22 @@ def listen(host: str, port: int) -> socket.socket:
             "stop what uses it, or take another one: --port 8081, --port 0 for any"
         ) from None
     return listener
+
+
+def _lose_silent_peers(listener: socket.socket, seconds: float) -> None:
+    """Let the kernel end connections whose peer is gone without a word, or reads nothing. Linux only.
+
+    What a listener is told counts for each connection it accepts. TCP_USER_TIMEOUT ends those with unacknowledged
+    data, also where the peer acknowledges probes and takes no data; the probes find the peers to which nothing is
+    being sent.
+    """
+    if not hasattr(socket, "TCP_USER_TIMEOUT"):
+        return
+    every = max(1, round(seconds / 2))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, every)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, every)
 
 
 async def serve_on(
@@ -70,9 +89,11 @@ async def serve_on(
     config.graceful_timeout = _LAST_WORDS_SECONDS
     config.include_server_header = False
     config.errorlog = _host_log()
-    asyncio.get_running_loop().set_exception_handler(_loop_failure)
+    app.extensions["studio_relay"].is_ours = True
+    loop = asyncio.get_running_loop()
     try:
-        await serve(app, config, shutdown_trigger=until)
+        with _closing_at_once(loop):
+            await serve(app, config, shutdown_trigger=until)
     except LifespanFailureError as error:
         raise PluginError(str(error).partition("'")[2].removesuffix("'")) from None
 
@@ -98,17 +119,30 @@ async def hosted(app: Quart, listener: socket.socket) -> AsyncIterator[None]:
         await serving
 
 
-def _loop_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A task that nobody waited for has failed: a plugin's, mostly. Its words may be a caller's: level debug only.
+@contextmanager
+def _closing_at_once(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Let hypercorn go on to end its connections as soon as its listener is closed.
 
-    Stopping cancels connections that are left, and asyncio's streams (3.11) report each as a failure.
+    It awaits `Server.wait_closed()` first, and from Python 3.12 on that waits until every connection is gone: with
+    one live socket it never gets there (hypercorn's issue 308).
     """
-    error = context.get("exception")
-    if isinstance(error, asyncio.CancelledError):
-        return
-    what = f"{type(error).__name__} {place_of(error)}" if error is not None else str(context.get("message"))
-    log.error("a background task failed: %s", what)
-    log.debug("the failure in full", exc_info=error)
+    create_server = loop.create_server
+
+    async def create(*args: Any, **options: Any) -> asyncio.Server:
+        server = await create_server(*args, **options)
+        server.wait_closed = _at_once  # type: ignore[method-assign]
+        return server
+
+    loop.create_server = create  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        if vars(loop).get("create_server") is create:
+            del loop.create_server
+
+
+async def _at_once() -> None:
+    """Nothing is waited for."""
 
 
 def _host_log() -> logging.Logger:

@@ -20,7 +20,14 @@ from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, RequestValidator
 from studio_relay.errors import SignatureError
 from studio_relay.server.forwarded import Network, header_values
 from studio_relay.server.signed_urls import SignedRequest as SignedRequest
-from studio_relay.server.signed_urls import advice, http_urls, upgrade_urls, wrong_urls
+from studio_relay.server.signed_urls import (
+    advice,
+    http_urls,
+    is_socket_route,
+    reordered,
+    upgrade_urls,
+    wrong_urls,
+)
 
 SIGNATURE_HEADER = "X-Twilio-Signature"
 SETTINGS_HEADER = "X-Twilio-Webhooks-Signature-Settings"
@@ -32,6 +39,9 @@ Fields = Sequence[tuple[str, str]]
 """Form fields in order; names may repeat, blank values are kept."""
 
 _MAX_FIELDS = 500
+_MAX_QUERY = 8_192
+"""Characters of a query whose fields are looked at; of Twilio's URLs at most 4,000 are known."""
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _MAX_EXPLAINED = 8_192
 """Characters signed; an explanation signs some fifty times, and strangers must not make us work for nothing."""
 
@@ -59,8 +69,9 @@ def check_upgrade(
     """
     urls = upgrade_urls(request, public_url=public_url, trusted_proxies=trusted_proxies)
     signer = _Signer.of(request, tokens, shared_keys or {})
+    query_fields = _query_fields(request.query)
     for url in urls:
-        for form, signed_url, fields in _upgrade_forms(url):
+        for form, signed_url, fields in _upgrade_forms(url, query_fields):
             index = signer.match(signed_url, fields)
             if index is not None:
                 return Matched(url=url, form=form, token_index=signer.token_index(index))
@@ -106,16 +117,21 @@ def is_form(request: SignedRequest) -> bool:
     return bool(kinds) and kinds[0].partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"
 
 
-def _upgrade_forms(url: str) -> Iterator[tuple[Form, str, Fields]]:
+def _upgrade_forms(url: str, fields: Fields) -> Iterator[tuple[Form, str, Fields]]:
     yield "A", url, ()
-    bare, _, query = url.partition("?")
-    fields = _query_fields(query)
-    # Without a name nothing but values would be appended, and a signature for another path could pass.
-    if any(name for name, _ in fields):
+    bare = url.partition("?")[0]
+    if fields and all(_FIELD_NAME.fullmatch(name) for name, _ in fields) and not _reads_as_a_route(bare, fields):
         yield "B", bare, fields
 
 
+def _reads_as_a_route(bare: str, fields: Fields) -> bool:
+    """Form B is signed without separators, so `/relay/sales?force=` is signed as `/relay/salesforce` is."""
+    return is_socket_route(bare + "".join(name + value for name, value in sorted(set(fields))))
+
+
 def _query_fields(query: str) -> Fields:
+    if len(query) > _MAX_QUERY:
+        return ()
     try:
         return form_fields(query)
     except SignatureError:
@@ -128,7 +144,7 @@ def _query_fields(query: str) -> Fields:
 def _signed_fields(request: SignedRequest, body: bytes) -> Fields:
     if is_form(request):
         return form_fields(body)
-    hashes = [value for name, value in _query_fields(request.query) if name == "bodySHA256"]
+    hashes = [value for name, value in _query_fields(request.query[-_MAX_QUERY:]) if name == "bodySHA256"]
     if body or hashes:
         _check_body_hash(body, hashes)
     return ()
@@ -240,18 +256,27 @@ def _explain(request: SignedRequest, urls: Sequence[str], signer: _Signer, field
     """What a refused request was signed for, if that can be found out. Nothing found here is ever accepted."""
     expected = _shown(urls[0])
     size = len(urls[0]) + sum(len(name) + len(value) for name, value in fields)
-    for url in wrong_urls(request, urls) if size <= _MAX_EXPLAINED else ():
-        if signer.match(url, fields) is not None:
-            return f"signed for {_shown(url)}, expected {expected}; {advice(url, urls[0])}"
+    if size <= _MAX_EXPLAINED:
+        for url in wrong_urls(request, urls):
+            if signer.match(url, fields) is not None:
+                return f"signed for {_shown(url)}, expected {expected}; {advice(url, urls[0])}"
+        for url in (other for one in urls for other in reordered(one)):
+            if signer.match(url, fields) is not None:
+                return (
+                    f"signed for {_shown(url)}, but asked for with the query in another order ({expected}); "
+                    "write the query sorted by name"
+                )
     return (
-        f"not signed for {expected}: the URL must be written exactly so in the TwiML or the widget, and "
-        "TWILIO_AUTH_TOKEN must be the primary token of the account that calls"
+        f"not signed for {expected}: the URL must be written exactly so in the TwiML or the widget, and no proxy may "
+        "take away a prefix or the query. If both are right, the token is wrong: TWILIO_AUTH_TOKEN must be the "
+        "primary auth token of the account that calls"
     )
 
 
 def _shown(url: str) -> str:
     """A URL for a log: values of the query are left out, since they may be secrets, and names that are numbers."""
     bare, mark, query = url.partition("?")
+    query = query[:1_000]
     names = "&".join(f"{re.sub('[0-9]{4,}', '...', name)}=..." for name, _ in _query_fields(query)[:10])
     return _safe(f"{bare}{mark}{names}", limit=300)
 

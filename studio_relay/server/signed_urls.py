@@ -5,24 +5,33 @@ Only URLs, from what the request and the settings say: no secrets, no signatures
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from studio_relay.server.forwarded import Headers, Network, forwarded, header_values
 
 _UPGRADE = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}
 _PLAIN_HTTP = {"ws": "http", "http": "http", "wss": "https", "https": "https"}
+_DEFAULT_PORTS = {"ws": "80", "http": "80", "wss": "443", "https": "443"}
+_MAX_PAIRS = 4
+"""Queries of more pairs are not tried in other orders: five have 120."""
+_SOCKET_ROUTE = re.compile(r"/relay(?:/[^/]*)?\Z")
+_PREFIX_HEADERS = ("x-forwarded-prefix", "x-script-name")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignedRequest:
     """What is signed of a request, and the way it came.
 
+    `host` is the `Host` header. Several of them, and the host of an absolute-form target (`GET http://host/relay`)
+    that differs from it, are joined by commas: such a text is no host, and nothing is served or signed for it.
     `raw_path` and `query` are as sent, still percent-encoded, without the `?`. `root_path` is the part of
     `raw_path` that the ASGI host was told to mount us under (usually empty). `peer` is the address of the
-    socket's other end, None when unknown.
+    socket's other end and `server` that of ours, None when unknown.
     """
 
     scheme: str
@@ -31,6 +40,7 @@ class SignedRequest:
     query: str = field(default="", repr=False)
     root_path: str = ""
     peer: str | None = None
+    server: str | None = None
     headers: Headers = field(default=(), repr=False)
 
     @classmethod
@@ -38,14 +48,19 @@ class SignedRequest:
         """The request of an ASGI `http` or `websocket` scope; never raises on odd bytes, which then fail to match."""
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         raw_path = scope.get("raw_path") or quote(scope["path"]).encode("ascii")
-        client = scope.get("client")
+        authority, path = _target(raw_path.decode("latin-1").partition("?")[0])
+        hosts = header_values(headers, "host")
+        if authority and authority.lower() not in map(str.lower, hosts):
+            hosts.append(authority)
+        client, server = scope.get("client"), scope.get("server")
         return cls(
             scheme=scope.get("scheme", "http"),
-            host=next(iter(header_values(headers, "host")), ""),
-            raw_path=raw_path.decode("latin-1").partition("?")[0],
+            host=", ".join(hosts),
+            raw_path=path,
             query=(scope.get("query_string") or b"").decode("latin-1"),
             root_path=scope.get("root_path") or "",
             peer=client[0] if client else None,
+            server=server[0] if server else None,
             headers=headers,
         )
 
@@ -59,7 +74,10 @@ class SignedRequest:
 def upgrade_urls(
     request: SignedRequest, *, public_url: str | None, trusted_proxies: Sequence[Network] = ()
 ) -> list[str]:
-    """The URLs an upgrade may have been signed for, most trusted first, each also with `:443` if it has no port.
+    """The URLs an upgrade may have been signed for, most trusted first.
+
+    Twilio signs a URL with its port or without it: each that writes a port comes without it too, and each that writes
+    none comes with the default port of its scheme. No other port does.
 
     `public_url` is `https://host[/prefix]`. Without one (allowed only on loopback) it is what was really asked.
     """
@@ -78,7 +96,40 @@ def wrong_urls(request: SignedRequest, urls: Sequence[str]) -> Iterator[str]:
     for host in dict.fromkeys(_likely_hosts(request, urls)):
         for path in paths:
             for query in queries:
-                yield from (f"{scheme}://{host}{path}{query}" for scheme in ("https", "http", "wss", "ws"))
+                yield from (f"{scheme}://{host}{path}{query}" for scheme in _SCHEMES)
+    scheme, host, path = _split(urls[0])
+    for query in queries:
+        for spelling in dict.fromkeys((host.lower(), host.upper(), host.capitalize(), host.title())):
+            yield from (f"{other}://{spelling}{path}{query}" for other in _SCHEMES)
+        for prefix in _likely_prefixes(request):
+            yield f"{scheme}://{host}{prefix}{request.raw_path}{query}"
+
+
+def reordered(url: str) -> Iterator[str]:
+    """`url` with its query in every other order, if it has at most four pairs; for words only, never to accept."""
+    bare, _, query = url.partition("?")
+    pairs = query.split("&")
+    if 1 < len(pairs) <= _MAX_PAIRS:
+        orders = permutations(pairs)
+        next(orders)  # as it came
+        yield from dict.fromkeys(f"{bare}?{'&'.join(order)}" for order in orders)
+
+
+def is_socket_route(text: str) -> bool:
+    """Whether a text, read as a plain URL, leads to a relay of ours: below whatever prefix, whatever the agent."""
+    path = unquote(_split(re.split("[?#]", text, maxsplit=1)[0])[2])
+    return _SOCKET_ROUTE.search(path) is not None
+
+
+_SCHEMES = ("https", "http", "wss", "ws")
+
+
+def _likely_prefixes(request: SignedRequest) -> Iterator[str]:
+    """Prefixes that a proxy says it took away; guesses, used in words only."""
+    for name in _PREFIX_HEADERS:
+        for value in header_values(request.headers, name)[:1]:
+            if value.startswith("/"):
+                yield value.rstrip("/")
 
 
 def _likely_hosts(request: SignedRequest, urls: Sequence[str]) -> Iterator[str]:
@@ -98,6 +149,8 @@ def advice(signed: str, expected: str) -> str:
     was, want = _split(signed), _split(expected)
     if was[0] != want[0]:
         return f"write {want[0]}:// in the TwiML or the widget"
+    if was[1] != want[1] and was[1].lower() == want[1].lower():
+        return "write the host with the same small and capital letters as in STUDIO_RELAY_PUBLIC_URL"
     if was[1] != want[1]:
         return "STUDIO_RELAY_PUBLIC_URL must name the host and port that Twilio calls"
     if was[2] == want[2]:
@@ -130,19 +183,33 @@ def _candidates(
     if not public_url:
         bases.extend(_url(scheme, request.host, request.raw_path) for scheme in asked)
     query = f"?{request.query}" if request.query else ""
-    return list(dict.fromkeys(url + query for base in bases for url in _with_port(base)))
+    return list(dict.fromkeys(url + query for base in bases for url in _with_ports(base)))
 
 
 def _url(scheme: str, host_and_prefix: str, path: str) -> str:
     return f"{scheme}://{host_and_prefix}{path}"
 
 
-def _with_port(url: str) -> Iterator[str]:
-    """`url`, and the same with `:443` when it writes no port: Twilio signs what is written in the TwiML."""
+def _with_ports(url: str) -> Iterator[str]:
+    """`url`; the same without its port; or, if it writes none, with the default port of its scheme."""
     yield url
     scheme, host, path = _split(url)
-    if host and not _port(host):
-        yield f"{scheme}://{host}:443{path}"
+    port = _port(host)
+    if port:
+        yield f"{scheme}://{host.removesuffix(f':{port}')}{path}"
+    elif host:
+        yield f"{scheme}://{host}:{_DEFAULT_PORTS[scheme]}{path}"
+
+
+def _target(raw: str) -> tuple[str, str]:
+    """Host and path of a request target; in absolute form (`http://host/path`) it names a host, else "" """
+    if raw.startswith("/"):
+        return "", raw
+    scheme, mark, rest = raw.partition("://")
+    if not mark or not scheme.isalpha():
+        return "", raw
+    authority, slash, path = rest.partition("/")
+    return authority, slash + path or "/"
 
 
 def _port(host: str) -> str:

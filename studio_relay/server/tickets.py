@@ -17,6 +17,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 
+from studio_relay.log import REPEATS
 from studio_relay.memory import store_fault
 from studio_relay.protocol.messages import Setup
 from studio_relay.store import LIVE_SECONDS, SessionStore
@@ -77,7 +78,7 @@ class Tickets:
                 is_first = await self._store.add(f"ticket:{name}", {}, seconds + 1)
         except Exception as error:
             # The ticket itself is right; a store that is gone must not cost every call.
-            log.error("whether a ticket was used before cannot be told: %s", store_fault(error))
+            log.error("whether a ticket was used before cannot be told: %s", store_fault(error), extra=REPEATS)
             return None
         return None if is_first else _USED
 

@@ -1,7 +1,8 @@
 """What the query of our own URLs says about a call: the way home, custom parameters, what was tried to resume it.
 
 `/voice` is called with the first two; its `action` carries all of it on, so that whoever answers `/connect-action`
-needs no memory. Twilio signs these URLs, so nobody else can write them.
+needs no memory. Twilio signs these URLs, so nobody else can write them. Every query we write is sorted by name: Twilio
+is reported to ask for it in that order, but to sign the URL as it was written.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
 from studio_relay.server.attributes import Refusal, Tag, without_control_characters
-from studio_relay.ticket import TICKET
+from studio_relay.ticket import EARLIER, TICKET
 
 log = logging.getLogger(__name__)
 
 _RETURN = "return"
 _RECONNECTS, _MOVES, _CHANGES = "relay-reconnects", "relay-moves", "relay-changes"
-_NOT_PARAMETERS = (_RETURN, _RECONNECTS, _MOVES, _CHANGES, TICKET, "bodySHA256")
+_NOT_PARAMETERS = (_RETURN, _RECONNECTS, _MOVES, _CHANGES, TICKET, EARLIER, "bodySHA256")
 _HOME = re.compile(r"https://webhooks\.twilio\.com/v1/Accounts/(AC[0-9a-fA-F]{32})/Flows/FW[0-9a-fA-F]{32}(\?[!-~]*)?")
 _OURS_TO_SAY = ("FlowEvent", "SessionStatus", "HandoffData")
 _MOST_PARAMETERS = 50
@@ -45,6 +47,11 @@ class Recovery:
     reconnects: int = 0
     moves: int = 0
     changes: frozenset[Change] = frozenset()
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions the call has had."""
+        return self.reconnects + self.moves
 
     def after(self, reaction: Reaction, limit: int) -> Recovery | None:
         """The next attempt after a failure, None when there is none left. `limit` is `MAX_RECONNECTS`."""
@@ -133,7 +140,7 @@ class Visit:
     def to_query(self) -> str:
         """The query of an `action` that leads back to here."""
         home = {_RETURN: self.home} if self.home else {}
-        return urlencode(home | dict(self.parameters) | self.recovery.to_query())
+        return urlencode(sorted((home | dict(self.parameters) | self.recovery.to_query()).items()))
 
     def home_with(self, **fields: str | None) -> str:
         """The way home with what the flow's Redirect widget takes out of it (reference for Studio, 2.15)."""
@@ -141,7 +148,7 @@ class Visit:
         bare, _, query = self.home.partition("?")
         own = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in _OURS_TO_SAY]
         said = [(name, text) for name, text in fields.items() if text is not None]
-        return f"{bare}?{urlencode([*own, ('FlowEvent', 'return'), *said])}"
+        return f"{bare}?{urlencode(sorted([*own, ('FlowEvent', 'return'), *said], key=itemgetter(0)))}"
 
 
 def is_way_home(url: str, account_sid: str | None) -> bool:

@@ -18,7 +18,7 @@ from studio_relay.server.layers import DEFAULT, Layer, layers, resolve, server_l
 from studio_relay.server.twiml import RelayTwiml
 from studio_relay.server.visit import Recovery, Visit
 from studio_relay.server.webhook import MAX_BODY_BYTES, Webhook, respond
-from studio_relay.ticket import TICKET
+from studio_relay.ticket import EARLIER, TICKET
 
 if TYPE_CHECKING:
     from studio_relay.server.app import Relay
@@ -30,7 +30,10 @@ _OTHER_RECOGNISER = {"Deepgram": "Google", "Google": "Deepgram"}
 
 
 def add_voice_routes(app: Quart, relay: Relay) -> None:
-    """Serve /voice and /voice/<agent>. Raises SettingsError when the environment asks for what Twilio refuses."""
+    """Serve /voice, /voice/ and /voice/<agent>.
+
+    Raises SettingsError when the environment asks for what Twilio refuses.
+    """
     _check(relay)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
@@ -41,6 +44,7 @@ def add_voice_routes(app: Quart, relay: Relay) -> None:
         return voice_answer(relay, hook, agent)
 
     app.add_url_rule("/voice", "voice", voice, methods=["GET", "POST"])
+    app.add_url_rule("/voice/", "voice_slash", voice, methods=["GET", "POST"])  # signed with its slash; not redirected
     app.add_url_rule("/voice/<agent>", "voice_agent", voice, methods=["GET", "POST"])
 
 
@@ -55,7 +59,7 @@ def voice_answer(relay: Relay, hook: Webhook, agent: str | None) -> Answer:
         )
         return apology("return-refused", relay.settings, visit.language)
     if agent is not None and relay.plugins.agent(agent) is None:
-        log.error("no agent is called %s; installed: %s", ascii(agent[:40]), ", ".join(sorted(relay.plugins.agents)))
+        log.error("%s", relay.plugins.absence(agent))
         return go_home_or_apologise("agent-unknown", relay, visit)
     fresh = Visit(home=visit.home, parameters=visit.parameters)
     return Answer(outcome="connect", twiml=connect(relay, hook, fresh, agent, greet=True))
@@ -73,7 +77,7 @@ def connect(relay: Relay, hook: Webhook, visit: Visit, agent: str | None, *, gre
     twiml = _resolved(relay, hook.base, visit, agent)
     twiml = _changed(twiml, visit.recovery)
     if not greet:
-        twiml = twiml.without(*_GREETING)
+        twiml = twiml.without(*_GREETING).with_parameter(EARLIER, str(visit.recovery.sessions), layer="server")
     call_sid = hook.sid("CallSid")
     if call_sid is not None:
         reusable = twiml.text("application_reconnect") == "true"

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from quart import Response, request
 
 from studio_relay.errors import SignatureError
-from studio_relay.log import CALL, SESSION
+from studio_relay.log import CALL, REPEATS, SESSION, shown
 from studio_relay.server.answers import Answer, apology
-from studio_relay.server.insecure import insecure_refusal
+from studio_relay.server.insecure import address_refusal, insecure_refusal
 from studio_relay.server.signature import SignedRequest, check_http, form_fields, is_form
 from studio_relay.server.signed_urls import http_urls
 from studio_relay.server.visit import Visit
@@ -33,6 +33,7 @@ MAX_BODY_BYTES = 262_144
 
 _REFUSED = "This request is not signed as it must be; the server's log says why."
 _MAX_ID = 64
+_MAX_UNSORTED = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,7 @@ async def respond(relay: Relay, handler: Handler, agent: str | None) -> Response
     hook = _read(relay.settings, asked, body, is_get=request.method in ("GET", "HEAD"))
     if _is_foreign(relay.settings, hook):
         return _refuse(relay, "it is of another account than TWILIO_ACCOUNT_SID", kind="account")
+    _warn_of_order(relay, asked)
     CALL.set(hook.text("CallSid")[:_MAX_ID])
     SESSION.set(hook.text("SessionId")[:_MAX_ID])
     answer = await _answered(relay, handler, hook, agent)
@@ -97,6 +99,8 @@ def _record(relay: Relay, asked: SignedRequest, hook: Webhook, answer: Answer) -
 def _refusal(settings: Settings, asked: SignedRequest, body: bytes) -> str | None:
     if settings.insecure:
         return insecure_refusal(asked.peer, asked.host, asked.headers)
+    if settings.public_url is None and (refusal := address_refusal(asked.peer, asked.server)):
+        return refusal
     try:
         check_http(
             asked,
@@ -111,9 +115,26 @@ def _refusal(settings: Settings, asked: SignedRequest, body: bytes) -> str | Non
     return None
 
 
+def _warn_of_order(relay: Relay, asked: SignedRequest) -> None:
+    """Tell once of each URL that somebody wrote with its query in an order that may cost a call."""
+    # By GET, Twilio adds its own fields, which begin with a capital letter.
+    names = tuple(name for name, _ in _pairs(asked.query) if not name[:1].isupper() and name != "bodySHA256")
+    told = (asked.raw_path, names)
+    if list(names) == sorted(names) or told in relay.unsorted or len(relay.unsorted) >= _MAX_UNSORTED:
+        return
+    relay.unsorted.add(told)
+    log.warning(
+        "the query of %s is not sorted by name: Twilio may ask for it in another order than it signs, and such a "
+        "request gets 403. Write it in this order: %s",
+        shown(asked.raw_path, 200),
+        ", ".join(f"'{shown(name, 40)}'" for name in sorted(names)[:20]),
+    )
+
+
 def _refuse(relay: Relay, reason: str, *, kind: str = "signature") -> Response:
     relay.observer.refused(403, kind)
-    log.warning("%s of %s refused with 403: %s", request.method, ascii(request.path[:200]), reason)
+    alike = {"repeats": reason.partition("'")[0][:40]}  # others choose how often they ask
+    log.warning("%s of '%s' refused with 403: %s", request.method, shown(request.path), reason, extra=alike)
     return Response(_REFUSED, 403, mimetype="text/plain")
 
 
@@ -143,7 +164,7 @@ def _pairs(text: bytes | str) -> list[tuple[str, str]]:
     try:
         return form_fields(text)
     except SignatureError as error:
-        log.warning("the webhook cannot be read: %s", error)
+        log.warning("the webhook cannot be read: %s", error, extra=REPEATS)
         return []
 
 
@@ -155,7 +176,7 @@ def _json_pairs(body: bytes) -> list[tuple[str, str]]:
             return [(_unicode(name), _unicode(_as_text(value))) for name, value in pairs]
     except (ValueError, RecursionError):
         pass
-    log.warning("the webhook cannot be read: expected a form, or a JSON object")
+    log.warning("the webhook cannot be read: expected a form, or a JSON object", extra=REPEATS)
     return []
 
 
@@ -188,7 +209,8 @@ def _single(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         if fields.setdefault(name, value) != value:
             contradicted.add(name)
     for name in contradicted:
-        log.warning("the webhook's %s stands twice with different values; neither counts", ascii(name[:40]))
+        told = shown(name, 40)
+        log.warning("the webhook's '%s' stands twice with different values; neither counts", told, extra=REPEATS)
         del fields[name]
     return fields
 

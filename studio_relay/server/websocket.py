@@ -6,12 +6,16 @@ cancels its handler while frames are waiting. Ours hands the handler the ASGI ca
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
 
 from quart.asgi import ASGIWebsocketConnection
+
+from studio_relay.server.hostcalls import whole
+from studio_relay.server.hosting import MAX_MESSAGE_BYTES
 
 SCOPE_KEY = "studio_relay.socket"
 
@@ -45,6 +49,7 @@ class Socket:
     async def accept(self) -> None:
         """Take the connection."""
         await self._receive()  # websocket.connect
+        _offer_no_compression(self._send)
         await self._send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         self._noted_close = _watch_close(self._send)
 
@@ -55,7 +60,11 @@ class Socket:
             if event["type"] == "websocket.receive":
                 data = event.get("bytes")
                 text: str | bytes = data if data is not None else event.get("text") or ""
-                return text
+                if len(text) * 4 <= MAX_MESSAGE_BYTES or _size(text) <= MAX_MESSAGE_BYTES:
+                    return text
+                # hypercorn counts characters, of which each may have four bytes.
+                await whole(self.close(1009, f"a message has at most {MAX_MESSAGE_BYTES:,} bytes"))
+                return Closed(1009)
             self.closed = self._noted_close() or Closed(event.get("code"), event.get("reason") or "")
         return self.closed
 
@@ -68,6 +77,18 @@ class Socket:
         if self.closed is None:
             self.closed = Closed(code, reason)
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
+    def let_go(self) -> None:
+        """Nobody reads from here on: what still comes must not keep the host waiting.
+
+        hypercorn's reader waits for room in a queue of ten events. It handles up to 64 KiB of frames in one go, and
+        those behind the close would keep its task, and the whole connection, for as long as the process lives.
+        """
+        queue = getattr(self._receive, "__self__", None)
+        if isinstance(queue, asyncio.Queue):
+            queue._maxsize = 0  # type: ignore[attr-defined]  # no room is waited for again
+            while not queue.empty():
+                queue.get_nowait()  # wakes whoever waits for room now
 
 
 class RelayConnection(ASGIWebsocketConnection):
@@ -89,6 +110,10 @@ class RelayConnection(ASGIWebsocketConnection):
             await _refuse(send, response.status_code, body, self.scope)
 
 
+def _size(text: str | bytes) -> int:
+    return len(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
+
+
 async def _refuse(send: Send, status: int, body: bytes, scope: Any) -> None:
     """A real HTTP refusal where the host can carry one; else a close, which hosts turn into a bare 403."""
     if "websocket.http.response" not in (scope.get("extensions") or {}):
@@ -97,6 +122,17 @@ async def _refuse(send: Send, status: int, body: bytes, scope: Any) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+
+
+def _offer_no_compression(send: Send) -> None:
+    """hypercorn has no switch for it: it parses the client's offer before the app runs, and takes it in accept().
+
+    A message that was compressed is inflated before any limit is looked at. Does nothing on other hosts, or if
+    hypercorn's insides have changed.
+    """
+    handshake: Any = getattr(getattr(send, "__self__", None), "handshake", None)
+    if getattr(handshake, "extensions", None):
+        handshake.extensions = None
 
 
 def _watch_close(send: Send) -> Callable[[], Closed | None]:

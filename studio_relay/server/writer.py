@@ -3,6 +3,10 @@
 A reply that is generated piece by piece writes each piece itself while nobody else is writing: no queue and no
 second task between the agent and the wire. All else is queued in the session and flushed by a task that lives
 only as long as there is something to send.
+
+A frame that the host has begun to take is never taken back. Whoever asked for it may be cancelled while the host
+waits (a barge-in cancels a reply); the wire stays `busy` until the host is done, so that frames never overlap. A host
+that is never done is abandoned together with its connection.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from studio_relay.protocol.session import Session
+from studio_relay.server.hostcalls import begin
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +25,14 @@ _LOOK_UP_EVERY = 32  # frames sent between two looks at what came in
 
 
 class Writer:
-    """The sending side of one socket. `rested` is called when nothing is left to send, `stuck` when a send hangs."""
+    """The sending side of one socket.
+
+    `rested` is called when nothing is left to send, `stuck` when a send hangs, `failed` when the host refuses a frame.
+    """
 
     __slots__ = (
-        "_again", "_flusher", "_loop", "_progressed", "_rested", "_send", "_sends", "_session", "_stuck",
-        "_stuck_seconds", "_timer", "broken", "busy", "time",
+        "_again", "_failed", "_flusher", "_loop", "_progressed", "_rest", "_rested", "_send", "_sends", "_session",
+        "_stuck", "_stuck_seconds", "_timer", "broken", "busy", "time",
     )  # fmt: skip
 
     def __init__(
@@ -35,6 +43,7 @@ class Writer:
         rested: Callable[[], None],
         progressed: Callable[[], None],
         stuck: Callable[[], None],
+        failed: Callable[[], None],
         stuck_seconds: float,
     ) -> None:
         self._session = session
@@ -42,9 +51,11 @@ class Writer:
         self._rested = rested
         self._progressed = progressed
         self._stuck = stuck
+        self._failed = failed
         self._stuck_seconds = stuck_seconds
         self._loop = asyncio.get_running_loop()
         self._flusher: asyncio.Task[None] | None = None
+        self._rest: asyncio.Task[None] | None = None  # of a send that the host has not taken yet
         self._timer: asyncio.TimerHandle | None = None
         self._sends = 0
         self._again = False
@@ -65,16 +76,20 @@ class Writer:
         self._sends += 1
         if self._timer is None:
             self._watch()
-        try:
-            await self._send(text)
-        except Exception as error:  # each host has its own for a peer that is gone; the reader learns why
+        self._rest = begin(self._send(text), self._sent)
+        if self._rest is not None:
+            await asyncio.shield(self._rest)
+
+    def _sent(self, error: Exception | None) -> None:
+        """The host is done with a frame, whether or not anybody still waits for that."""
+        self.busy = False
+        if error is not None and not self.broken:  # each host has its own for a peer that is gone
             self.broken = True
             log.debug("a frame could not be sent: %s", type(error).__name__)
-        finally:
-            self.busy = False
-            if self._again and self._flusher is None:
-                self._again = False
-                self.wake()
+            self._failed()
+        if self._again and self._flusher is None:
+            self._again = False
+            self.wake()
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -83,6 +98,12 @@ class Writer:
             self._flusher.cancel()
         if self._timer is not None:
             self._timer.cancel()
+
+    async def finished(self, seconds: float) -> bool:
+        """Whether the host is done with the last frame, or is so within `seconds`."""
+        if self._rest is not None:
+            await asyncio.wait({self._rest}, timeout=seconds)
+        return not self.busy
 
     async def _flush(self) -> None:
         try:

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from studio_relay.errors import FlowError
 from studio_relay.studio.flow import Flow
+from studio_relay.studio.liquid_text import split_outputs
 
 Shape = Literal["widget", "redirect", "subflow"]
 
@@ -201,15 +202,17 @@ def _voice_url(stage: Stage, parameters: Mapping[str, dict[str, Any]], old: Any)
     """Our voice URL; Liquid stays as it is, the fixed text around it is escaped."""
     if stage.server is None:
         raise FlowError(f"stage {stage.name!r}: a server is needed, such as https://relay.example.com.")
-    query = [f"return={_escaped(_RETURN)}"]
-    query += [f"{quote(key)}={_escaped(str(row.get('value') or ''), encode=True)}" for key, row in parameters.items()]
+    query = {key: _escaped(str(row.get("value") or ""), encode=True) for key, row in parameters.items()}
+    query["return"] = _escaped(_RETURN)
     name = stage.agent or _agent_of(old)
     agent = f"/{name}" if name else ""
-    return f"https://{_host(stage)}/voice{agent}?{'&'.join(query)}"
+    # Sorted by name: Twilio is reported to ask for a URL so, but to sign it as it was written.
+    pairs = [f"{quote(key)}={value}" for key, value in sorted(query.items())]
+    return f"https://{_host(stage)}/voice{agent}?{'&'.join(pairs)}"
 
 
 def _escaped(text: str, *, encode: bool = False) -> str:
-    pieces = re.split(r"(\{\{.*?\}\})", text)
+    pieces = split_outputs(text)
     liquid = [p.replace("}}", " | url_encode }}") if encode and "url_encode" not in p else p for p in pieces]
     return "".join(
         new if old.startswith("{{") else quote(old, safe="") for old, new in zip(pieces, liquid, strict=True)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NoReturn
 
 from studio_relay.errors import FlowError
@@ -17,7 +19,10 @@ MAX_FLOW_BYTES = 8 * 1024 * 1024
 """Largest file read; the largest flow seen in the wild has 108 kB, Twilio publishes no limit."""
 
 _MAX_NESTING = 8
+_MAX_LISTED = 20
 _MAX_STARTS = 64
+_MAX_READING = 4
+"""Places in program text where JSON may begin are tried until this many times the text was read."""
 _NEXT_STEP = "Expected a Studio flow: a JSON object with `states` and `initial_state`."
 _STYLES = tuple((indent, ascii_only) for indent in (2, 4, None, "\t", 3, 1, 0) for ascii_only in (False, True))
 
@@ -53,7 +58,11 @@ class Document:
     trail: tuple[str | int | None, ...] = ()
     before: str = ""
     after: str = ""
-    layout: Layout = field(default_factory=Layout)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How the JSON was written; found out when it is written again, since it takes several attempts."""
+        return _layout_of(self.text[len(self.before) : len(self.text) - len(self.after)], self.root)
 
     def to_text(self, definition: Mapping[str, Any] | None = None) -> str:
         """The file's text with `definition` in the old one's place; unchanged, the text that was read."""
@@ -85,7 +94,6 @@ def read_document(text: str, *, name: str = "flow", select: str | None = None) -
         trail=trail,
         before=text[:start],
         after=text[end:],
-        layout=_layout_of(text[start:end], root),
     )
 
 
@@ -98,13 +106,19 @@ def _json_inside(text: str, name: str) -> tuple[int, int, Any]:
         if text[end:].strip().strip(";"):
             _refuse_json(name, text, end, "more text after the end of the JSON value")
         return start, end, value
+    left = _MAX_READING * len(text)
     for start in _object_starts(text):
         try:
             value, end = _decoder().raw_decode(text, start)
-        except (ValueError, RecursionError):
-            continue
-        if next(_definitions(value, ()), None):
-            return start, end, value
+        except (ValueError, RecursionError) as error:
+            # An error that does not say how far it came may have come to the end.
+            left -= (error.pos if isinstance(error, json.JSONDecodeError) else len(text)) - start
+        else:
+            if next(_definitions(value, ()), None):
+                return start, end, value
+            left -= end - start
+        if left < 0:
+            break
     if re.search(r"(?:states|initial_state)\s*[:=]", text):
         raise FlowError(
             f"{name}: holds a flow written as program text, not as JSON (keys without quotes, or HCL). "
@@ -148,8 +162,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) == len(pairs):
         return made
-    keys = [key for key, _ in pairs]
-    twice = next(key for key in keys if keys.count(key) > 1)
+    twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
     owner = made.get("name")
     where = f" (in the object named {owner!r})" if isinstance(owner, str) else ""
     raise ValueError(f"the key {twice!r} stands twice in one JSON object{where}; only one can count")
@@ -187,14 +200,15 @@ def _chosen(
 ) -> tuple[tuple[str | int | None, ...], Mapping[str, Any]]:
     if not found:
         return (), _half_definition(root, name)
+    labels_of = _Labels(root).of
     if select is not None:
-        labels = [_labels(root, trail) for trail, _ in found]
+        labels = [labels_of(trail) for trail, _ in found]
         for one, known in zip(found, labels, strict=True):
             if select in known:
                 return one
         raise FlowError(f"{name}: holds no flow {select!r}; it holds {_listed(labels)}.")
     if len(found) > 1:
-        labels = [_labels(root, trail) for trail, _ in found]
+        labels = [labels_of(trail) for trail, _ in found]
         raise FlowError(f"{name}: holds {len(found)} flows: {_listed(labels)}. Say which one is meant.")
     return found[0]
 
@@ -217,19 +231,31 @@ def _has_null_definition(value: Any) -> bool:
     return isinstance(value, list) and any(_has_null_definition(member) for member in value)
 
 
-def _labels(root: Any, trail: tuple[str | int | None, ...]) -> list[str]:
-    """SID and friendly name of the API resource that a definition was found in."""
-    value: Any = root
-    labels: list[str] = []
-    for step in trail:
-        if isinstance(value, dict):
-            labels = [str(value[k]) for k in ("friendly_name", "sid") if k in value] or labels
-        value = _decoder().decode(value) if step is None else value[step]
-    return labels
+class _Labels:
+    """SID and friendly name of the API resources that definitions were found in. Reads a text of JSON once."""
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
+        self._read: dict[int, Any] = {}
+
+    def of(self, trail: tuple[str | int | None, ...]) -> list[str]:
+        value: Any = self._root
+        labels: list[str] = []
+        for step in trail:
+            if isinstance(value, dict):
+                labels = [str(value[k]) for k in ("friendly_name", "sid") if k in value] or labels
+            value = self._inside(value) if step is None else value[step]
+        return labels
+
+    def _inside(self, text: str) -> Any:
+        if id(text) not in self._read:  # the texts are all held by the root, or by what was read of it
+            self._read[id(text)] = _decoder().decode(text)
+        return self._read[id(text)]
 
 
 def _listed(labels: list[list[str]]) -> str:
-    return ", ".join(" / ".join(known) or "one without a name" for known in labels)
+    more = f" and {len(labels) - _MAX_LISTED} more" if len(labels) > _MAX_LISTED else ""
+    return ", ".join(" / ".join(known) or "one without a name" for known in labels[:_MAX_LISTED]) + more
 
 
 def _replaced(value: Any, trail: tuple[str | int | None, ...], new: Any) -> Any:

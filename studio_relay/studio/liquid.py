@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from studio_relay.errors import FlowError
+from studio_relay.studio.liquid_text import CostlyTemplate, tags
 
 if TYPE_CHECKING:
     from liquid import BoundTemplate
@@ -31,7 +32,6 @@ TEMPLATE_ERROR = 81018
 """Twilio's code for a template that cannot be rendered."""
 
 _MARKUP = re.compile(r"\{\{|\{%")
-_EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 
 
@@ -114,8 +114,12 @@ def _parsed(template: str) -> BoundTemplate | Exception:
 
     from studio_relay.studio.liquid_dialect import environment
 
-    for match in _EXPRESSION.finditer(template):
-        if not _QUOTED.sub("", match.group()).isascii():
+    try:
+        found = tags(template)
+    except CostlyTemplate as error:
+        return LiquidSyntaxError(str(error), token=None)
+    for tag in found:
+        if not _QUOTED.sub("", tag).isascii():
             return LiquidSyntaxError("a variable name holds letters outside ASCII", token=None)
     try:
         return environment().from_string(template)

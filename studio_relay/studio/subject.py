@@ -12,7 +12,7 @@ from studio_relay.studio.document import Document
 from studio_relay.studio.flow import Flow, Widget, build_flow
 from studio_relay.studio.widgets import facts
 
-_TERRAFORM = re.compile(r"\$\{[^}]*\}|%\{[^}]*\}")
+_TERRAFORM = re.compile(r"[$%]\{")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,8 @@ def entries(widget: Widget, key: str) -> tuple[dict[str, Any], ...]:
 
 def is_placeholder(value: Any) -> bool:
     """Whether a text holds a Terraform expression, whose value is not known here."""
-    return isinstance(value, str) and _TERRAFORM.search(value) is not None
+    begun = _TERRAFORM.search(value) if isinstance(value, str) else None
+    return begun is not None and value.find("}", begun.end()) >= 0
 
 
 def is_json_variable(entry: Mapping[str, Any]) -> bool:
@@ -167,6 +168,8 @@ def analysed(template: str) -> TemplateFacts:
         found = parse(template).analyze()
     except LiquidError as error:
         return TemplateFacts(error=message_of(error))
+    except RecursionError:
+        return TemplateFacts(error="nested too deeply")
     variables = [variable for group in found.globals.values() for variable in group]
     paths = dict.fromkeys(tuple(_segments(variable.segments)) for variable in variables)
     return TemplateFacts(

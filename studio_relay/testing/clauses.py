@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_STOP = re.compile(r"[.!?:;…]+[\"'”’)\]]*(?=\s)|[。！？]+|\n+")
+_STOP = re.compile(r"(?<![.!?:;…])[.!?:;…]++[\"'”’)\]]*+(?=\s)|[。！？]+|\n+")  # no run of stops is read twice
 _STOP_AT_END = re.compile(r"[.!?:;…。！？][\"'”’)\]]*$")
 _COMMA = re.compile(r",\s+")
 _LAST_SPACE = re.compile(r"\s\S*$")
@@ -38,6 +38,8 @@ def first_clause(rest: str, *, closed: bool, comma_at: int) -> tuple[str, bool]:
 
 def _clause_end(text: str, comma_at: int) -> int | None:
     """Where the first clause of `text` ends: after a stop, or behind a comma that is far enough in."""
-    ends = [stop.end() for stop in _STOP.finditer(text) if text[: stop.end()].strip()]
-    ends += [comma.end() for comma in _COMMA.finditer(text) if comma.start() + 1 >= comma_at]
+    begin = len(text) - len(text.lstrip())
+    stop = next((stop.end() for stop in _STOP.finditer(text) if stop.end() > begin), None)
+    comma = _COMMA.search(text, max(0, comma_at - 1))
+    ends = [end for end in (stop, comma and comma.end()) if end is not None]
     return min(ends, default=None)

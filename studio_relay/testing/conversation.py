@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from studio_relay.studio.outside import RelayOutcome
+from studio_relay.testing.blocking import BlockingWatch
 from studio_relay.testing.clock import close_loop, open_virtual_loop, refuse_running_loop
 from studio_relay.testing.expect import Expect
 from studio_relay.testing.hearing import Ears, Heard
@@ -28,6 +29,7 @@ class VirtualTime:
 
     def __init__(self) -> None:
         self.loop = open_virtual_loop()
+        self._blocking = BlockingWatch(self.loop)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` to its end; TimeoutError if it takes an hour of virtual time."""
@@ -42,6 +44,7 @@ class VirtualTime:
     def close(self) -> None:
         """Cancel what is left and let go of the loop."""
         close_loop(self.loop)
+        self._blocking.close()
 
 
 class Conversation:

@@ -54,9 +54,7 @@ async def own_server(*, agent: str | None = None, plugins: Plugins | None = None
     """
     plugins = plugins or load_plugins()
     if agent is not None and agent not in plugins.agents:
-        failed = next((failure.reason for failure in plugins.failures if failure.name == agent), "")
-        reason = f"cannot be loaded: {failed}" if failed else f"is not installed; {_installed(plugins)}"
-        raise PluginError(f"the agent {agent!r} {reason}.")
+        raise PluginError(f"{plugins.absence(agent)}.")
     given: dict[str, Any] = {
         "insecure": True,
         "agent": agent or _default_agent(plugins) or STAND_IN_AGENT,
@@ -125,8 +123,8 @@ class OwnServer:
         name = named_agent(url) or self._plugins.default_agent().name
         if name not in self._plugins.agents:
             raise FlowError(
-                f"the flow calls the agent {name!r}, which is not installed; {_installed(self._plugins)}. "
-                "Install its package, or let another one answer with --agent."
+                f"the flow calls an agent that cannot answer: {self._plugins.absence(name)}. "
+                "Install or fix its package, or let another one answer with --agent."
             )
         return name
 
@@ -177,7 +175,3 @@ def _default_agent(plugins: Plugins) -> str | None:
         return plugins.default_agent().name
     except PluginError:
         return None
-
-
-def _installed(plugins: Plugins) -> str:
-    return f"installed are {', '.join(sorted(plugins.agents))}"

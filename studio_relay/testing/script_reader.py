@@ -1,11 +1,12 @@
 """Reads the YAML of a caller script: every scalar as text, every node with its line, every word checked.
 
-What the steps mean is in `script.py` and `relay.py`; PyYAML's composer does the reading of YAML itself.
+What the steps mean is in `script.py` and `relay.py`, and YAML itself is read in `yaml_nodes.py`.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -29,11 +30,13 @@ from studio_relay.testing.script import (
     Step,
     TalkOver,
 )
+from studio_relay.testing.yaml_nodes import TooLarge, compose
 
 MAX_BYTES = 262_144
 MAX_DEPTH = 20
 STATUSES = ("ended", "completed", "failed")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)?$")
+_MAX_SECONDS = 86_400.0
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0}
 _KEYS = re.compile(r"[0-9A-D*#w]+$")
 
@@ -75,7 +78,9 @@ class _Reader:
         if len(text.encode()) > MAX_BYTES:
             raise ScriptError(f"{self._name}: larger than {MAX_BYTES} bytes; a script is shorter")
         try:
-            node = yaml.compose(text, Loader=yaml.BaseLoader)
+            node = compose(text)
+        except TooLarge as error:
+            raise ScriptError(f"{self._name}:{error.line}: {error}", line=error.line) from None
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else None
             raise ScriptError(f"{self._name}:{line}: not YAML: {error.problem}", line=line) from None
@@ -98,7 +103,7 @@ class _Reader:
         for key, value in node.value:
             name = self._text(key, "a key")
             if name in pairs:
-                self._fail(key, f"`{name}` stands twice in {what}; keep one")
+                self._fail(key, f"`{name[:40]}` stands twice in {what}; keep one")
             pairs[name] = (key, value)
         return pairs
 
@@ -106,7 +111,7 @@ class _Reader:
         pairs = self._pairs(node, what)
         for name, (key, _) in pairs.items():
             if name not in allowed:
-                self._fail(key, f"unknown key `{name}` in {what}{_suggestion(name, allowed)}")
+                self._fail(key, f"unknown key `{name[:40]}` in {what}{_suggestion(name, allowed)}")
         return {name: value for name, (_, value) in pairs.items()}
 
     def _items(self, node: yaml.Node, what: str) -> list[yaml.Node]:
@@ -129,20 +134,21 @@ class _Reader:
     def _duration(self, node: yaml.Node, what: str) -> float:
         text = self._text(node, what).strip()
         match = _DURATION.match(text)
-        if match is None:
-            self._fail(node, f"`{what}` must be a time such as 2, 1.5s, 300ms or 2m, found {text!r}")
-        return float(match[1]) * _SECONDS[match[2]]
+        seconds = float(match[1]) * _SECONDS[match[2]] if match else math.inf
+        if seconds > _MAX_SECONDS:
+            self._fail(node, f"`{what}` must be a time such as 2, 1.5s, 300ms or 2m, at most a day, found {_cut(text)}")
+        return seconds
 
     def _whole(self, node: yaml.Node, what: str) -> int:
         text = self._text(node, what).strip()
-        if not text.isdecimal():
-            self._fail(node, f"`{what}` must be a whole number, found {text!r}")
+        if not re.fullmatch("[0-9]{1,9}", text):
+            self._fail(node, f"`{what}` must be a whole number of at most 9 digits, found {_cut(text)}")
         return int(text)
 
     def _keys(self, node: yaml.Node, what: str) -> str:
         keys = self._text(node, what).replace(" ", "")
         if not _KEYS.match(keys):
-            self._fail(node, f"`{what}` must be of the keys 0-9 * # (w waits half a second), found {keys!r}")
+            self._fail(node, f"`{what}` must be of the keys 0-9 * # (w waits half a second), found {_cut(keys)}")
         return keys
 
     def _pattern(self, node: yaml.Node, what: str) -> TextPattern:
@@ -199,7 +205,7 @@ class _Reader:
         if name in ("hang_up", "drop_socket"):
             return HangUp(line=line) if name == "hang_up" else DropSocket(line=line)
         if name not in _STEPS:
-            self._fail(node, f"unknown step `{name}`{_suggestion(name, (*_STEPS, 'hang_up', 'drop_socket'))}")
+            self._fail(node, f"unknown step `{name[:40]}`{_suggestion(name, (*_STEPS, 'hang_up', 'drop_socket'))}")
         if value is None:
             self._fail(node, f"`{name}` needs something behind it, as in `- {name}: …`")
         return _STEPS[name](self, line, value)
@@ -266,7 +272,7 @@ class _Reader:
     def _status(self, node: yaml.Node) -> str:
         status = self._text(node, "status")
         if status not in STATUSES:
-            found = f"`status` is one of {', '.join(STATUSES)}, found {status!r}"
+            found = f"`status` is one of {', '.join(STATUSES)}, found {_cut(status)}"
             self._fail(node, found + _suggestion(status, STATUSES))
         return status
 
@@ -313,7 +319,11 @@ def _shape(node: yaml.Node) -> str:
         return "a mapping"
     if isinstance(node, yaml.SequenceNode):
         return "a list"
-    return f"the text {str(node.value)[:40]!r}"
+    return f"the text {_cut(str(node.value))}"
+
+
+def _cut(text: str) -> str:
+    return repr(text[:40]) + ("..." if len(text) > 40 else "")
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ FINAL_MS = 600
 """From the last partial to the final prompt with `speechTimeout="auto"`; recorded 96 to 837 ms."""
 
 LONG_WORD = 7
-_EDGES = re.compile(r"^\W+|\W+$")
+_EDGES = re.compile(r"^\W+|(?<!\W)\W+$")
 _BACKCHANNELS = frozenset(
     ["ah", "aha", "hm", "hmm", "mhm", "mm", "mm-hmm", "oh", "ok", "okay", "right", "uh-huh", "yeah", "yep", "yes"]
 )

@@ -15,6 +15,7 @@ from contextlib import aclosing
 from typing import Any
 
 from studio_relay import hookspecs
+from studio_relay.hooks import inline
 from studio_relay.plugins import Hook, load_plugins, plugin
 
 TOKEN_MS = (10, 100)
@@ -51,7 +52,7 @@ class Streaming:
     def _streamed(self, hook: Hook) -> Callable[..., Awaitable[Any]]:
         @functools.wraps(hook.function)  # with its marker, and with its arguments as pluggy reads them
         async def reply(**arguments: Any) -> Any:
-            said = hook.function(**arguments)
+            said = hook.function(**arguments) if hook.is_asynchronous else inline(hook, arguments)
             if inspect.isawaitable(said):
                 said = await said
             return said if said is None else self._pieces(said)

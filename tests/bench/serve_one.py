@@ -1,6 +1,6 @@
-"""Serve one app for a benchmark: `serve_one.py ours|bare|quart HOST`; prints its port, stops on SIGTERM.
+"""Serve one app for a benchmark: `serve_one.py ours|watched|counted|bare|quart HOST`.
 
-HOST is hypercorn or uvicorn.
+HOST is hypercorn or uvicorn. It prints its port, and stops on SIGTERM.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ def make_app(kind: str, port: int) -> Any:
             pass
 
         return bare
+    if kind == "counted":
+        import bench_witness
+
+        return our_app(port, bench_witness)
     return watched(our_app(port)) if kind == "watched" else our_app(port)
 
 
@@ -60,7 +64,7 @@ def watched(app: Any) -> Any:
     return watching
 
 
-def our_app(port: int) -> Any:
+def our_app(port: int, *extensions: Any) -> Any:
     import bench_agent
 
     from studio_relay.plugins import assemble, load_plugins, plugin
@@ -73,7 +77,8 @@ def our_app(port: int) -> Any:
     )
     installed = load_plugins(outside=False)
     agent = plugin(bench_agent, name="bench", kind="agent")
-    app = create_app(settings, assemble([*installed.agents.values(), *installed.extensions, agent]))
+    watching = [plugin(one, name=one.__name__, kind="extension") for one in extensions]
+    app = create_app(settings, assemble([*installed.agents.values(), *installed.extensions, *watching, agent]))
     app.add_url_rule("/bench/census", "census", census)
     return app
 
@@ -83,6 +88,7 @@ async def census() -> str:
     import gc
 
     import bench_agent
+    from quart import current_app
 
     from studio_relay import Call
     from studio_relay.dispatch import Conversation
@@ -92,7 +98,11 @@ async def census() -> str:
     gc.collect()
     kinds = Counter(type(thing) for thing in gc.get_objects())
     live = {kind.__name__: kinds[kind] for kind in (Call, Session, Conversation, Connection)}
-    return json.dumps({**live, "tasks": len(asyncio.all_tasks()), **bench_agent.COUNTS})
+    witness = getattr(sys.modules.get("bench_witness"), "COUNTS", {})
+    entries = current_app.extensions["studio_relay"].store._entries.values()
+    stored = sum(len(entry.text) for entry in entries)  # what calls that are over leave behind for a quarter of an hour
+    tasks = len(asyncio.all_tasks())
+    return json.dumps({**live, "tasks": tasks, "stored_bytes": stored, **bench_agent.COUNTS, **witness})
 
 
 def main() -> None:

@@ -102,9 +102,10 @@ async def test_without_calls_it_leaves_at_once(number: signal.Signals) -> None:
     assert "Traceback" not in log
 
 
-async def test_while_draining_no_call_is_taken_and_a_live_one_finishes() -> None:
+async def test_while_draining_no_call_is_taken_and_a_caller_who_speaks_is_answered() -> None:
     async with serving("--insecure") as server:
         wire = await server.dial()
+        await wire.send_text('{"type":"prompt","voicePrompt":"still","lang":"en","last":false}')
         server.process.send_signal(signal.SIGTERM)
         await server.is_draining()
         with pytest.raises(UpgradeRefused) as refused:
@@ -118,25 +119,42 @@ async def test_while_draining_no_call_is_taken_and_a_live_one_finishes() -> None
     assert "Traceback" not in log
 
 
-async def test_what_does_not_finish_is_moved_by_a_handoff() -> None:
-    async with serving("--insecure", STUDIO_RELAY_DRAIN_TIMEOUT_SECONDS="0") as server:
+async def test_a_call_is_handed_on_at_its_first_pause() -> None:
+    async with serving("--insecure") as server:
         wire = await server.dial()
+        await wire.send_text('{"type":"prompt","voicePrompt":"x","lang":"en","last":true}')
+        assert "I heard:" in str(await _next(wire))
         server.process.send_signal(signal.SIGTERM)
-        end = json.loads(str(await _next(wire)))
-        assert end["type"] == "end"
-        assert json.loads(end["handoffData"])["reasonCode"] == "relay-draining"
+        await _until_handed_on(wire)
         await wire.close(1000)
         code, log = await server.left()
     assert code == 0
-    assert "1 calls did not finish" in log
+    assert "draining: 1 calls are live" in log
+    assert "drained: 1 calls were handed on" in log
+    assert "Traceback" not in log
 
 
-async def test_a_second_signal_leaves_at_once() -> None:
+async def test_a_call_without_a_pause_is_handed_on_eight_seconds_before_the_deadline() -> None:
+    async with serving("--insecure", STUDIO_RELAY_SHUTDOWN_SECONDS="8.5") as server:
+        wire = await server.dial()
+        await wire.send_text('{"type":"prompt","voicePrompt":"and then","lang":"en","last":false}')
+        server.process.send_signal(signal.SIGTERM)
+        await _until_handed_on(wire)
+        await wire.close(1000)
+        code, log = await server.left()
+    assert code == 0
+    assert "1 calls had no pause in 0.5 s and are cut short" in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_leaves_at_once(number: signal.Signals) -> None:
     async with serving("--insecure") as server:
         wire = await server.dial()
-        server.process.send_signal(signal.SIGINT)
+        await wire.send_text('{"type":"prompt","voicePrompt":"and then","lang":"en","last":false}')
+        server.process.send_signal(number)
         await server.is_draining()
-        server.process.send_signal(signal.SIGINT)
+        server.process.send_signal(number)
         code, log = await server.left()
         assert isinstance(await _next(wire), Closed)
     assert code == 130
@@ -161,6 +179,11 @@ def test_a_port_in_use_is_one_line(run: Any) -> None:
         (["--insecure"], {"STUDIO_RELAY_PORT": "http"}, "STUDIO_RELAY_PORT: expected a whole number"),
         (["--insecure", "--host", "203.0.113.9"], {"STUDIO_RELAY_PUBLIC_URL": "https://x.example"}, "cannot listen on"),
         (["--port", "70000"], {}, "70000 is not in the range"),
+        (
+            ["--insecure"],
+            {"STUDIO_RELAY_DRAIN_TIMEOUT_SECONDS": "30"},
+            "STUDIO_RELAY_DRAIN_TIMEOUT_SECONDS: no longer a setting. Set STUDIO_RELAY_SHUTDOWN_SECONDS instead",
+        ),
     ],
 )
 def test_what_stops_the_start(
@@ -181,6 +204,14 @@ def test_a_setting_nobody_reads_is_pointed_out(run: Any, monkeypatch: pytest.Mon
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", "x")
     done = run("serve", "--agent", "nobody")
     assert "nobody reads the setting STUDIO_RELAY_PUBLICURL; did you mean STUDIO_RELAY_PUBLIC_URL?" in done.stderr
+
+
+async def _until_handed_on(wire: Socket) -> None:
+    """Twilio is told to end the session, with what connects it to another server."""
+    while (end := json.loads(str(await _next(wire))))["type"] == "text":
+        pass
+    assert end["type"] == "end"
+    assert json.loads(end["handoffData"])["reasonCode"] == "relay-draining"
 
 
 async def _next(wire: Socket) -> Any:

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import struct
+import zlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hosts import PUBLIC_URL, TOKEN, running
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from studio_relay.settings import APOLOGIES
 from studio_relay.testing.signing import sign_upgrade
 
 ANSWER_SECONDS = 10
@@ -42,9 +47,22 @@ async def on_prompt(call, prompt):
     elif prompt.voice_prompt == "person":
         yield "Bye."
         await call.end({"reasonCode": "person", "orderId": 7})
+    elif prompt.voice_prompt == "break out":
+        raise KeyboardInterrupt
+    elif prompt.voice_prompt == "break out of a task":
+        await asyncio.create_task(break_out())
     else:
         yield "You said "
         yield f"{prompt.voice_prompt}."
+
+
+async def break_out():
+    raise SystemExit(3)
+
+
+@hookimpl
+def on_dtmf(call, dtmf):
+    raise KeyboardInterrupt
 
 
 @hookimpl
@@ -59,8 +77,9 @@ def on_end(call, end):
 class Host:
     """A running host, and what its agent wrote."""
 
-    def __init__(self, port: int, log: Path) -> None:
+    def __init__(self, port: int, log: Path, pid: int) -> None:
         self.port = port
+        self._pid = pid
         self._log = log
         self._calls = 0
 
@@ -91,6 +110,37 @@ class Host:
         assert found == [end], "on_end was called more than once"
         return end
 
+    def peak(self) -> int:
+        """Most bytes that its processes have held since `forget_peak`."""
+        return sum(int(re.search(r"VmHWM:\s*(\d+) kB", text)[1]) * 1024 for text in self._read("status"))  # type: ignore[index]
+
+    def forget_peak(self) -> None:
+        for process in self._processes():
+            Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+
+    def _read(self, name: str) -> list[str]:
+        return [Path(f"/proc/{process.pid}/{name}").read_text() for process in self._processes()]
+
+    def _processes(self) -> list[psutil.Process]:
+        own = psutil.Process(self._pid)
+        return [own, *own.children(recursive=True)]
+
+    async def upgrade(self, offer: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, str]:
+        """A signed socket whose client offers an extension; the head of the answer too."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        headers = sign_upgrade(f"{PUBLIC_URL.replace('https', 'wss')}/relay", TOKEN) | {
+            "Host": f"127.0.0.1:{self.port}",
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Extensions": offer,
+        }
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        writer.write(f"GET /relay HTTP/1.1\r\n{lines}\r\n".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        return reader, writer, head
+
     def _ends(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
 
@@ -113,8 +163,8 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """Each host in turn, started once for all tests here."""
     folder = tmp_path_factory.mktemp(request.param)
     log = folder / "ends.jsonl"
-    with running(request.param, folder, AGENT, HOST_AGENT_LOG=str(log)) as port:
-        yield Host(port, log)
+    with running(request.param, folder, AGENT, HOST_AGENT_LOG=str(log)) as server:
+        yield Host(server.port, log, server.process.pid)
 
 
 async def send(client: ClientConnection, **frame: Any) -> None:
@@ -172,6 +222,21 @@ async def test_a_barge_in_stops_the_reply(host: Host) -> None:
     await host.end_of(sid)
 
 
+async def test_a_hook_that_would_end_the_process_costs_one_apology(host: Host) -> None:
+    async with host.call() as (client, sid), host.call() as (other, other_sid):
+        for failing in ("break out", "break out of a task"):
+            await prompt(client, failing)
+            assert await answer(client) == APOLOGIES["en"]
+            await prompt(client, "hello")
+            assert await answer(client) == "You said hello."
+        await send(client, type="dtmf", digit="1")
+        assert await answer(client) == APOLOGIES["en"]
+        await prompt(other, "hello")
+        assert await answer(other) == "You said hello."
+    await host.end_of(sid)
+    await host.end_of(other_sid)
+
+
 async def test_a_line_that_drops(host: Host) -> None:
     async with host.call() as (client, sid):
         await prompt(client, "count")
@@ -216,3 +281,33 @@ async def test_an_unknown_agent_is_refused_before_accept(host: Host) -> None:
             proxy=None,
         )
     assert refused.value.response.status_code == 404
+
+
+OFFERS = ["permessage-deflate", "permessage-deflate; client_max_window_bits", "x-webkit-deflate-frame"]
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+async def test_no_compression_is_taken(host: Host, offer: str) -> None:
+    async with asyncio.timeout(ANSWER_SECONDS):
+        _, writer, head = await host.upgrade(offer)
+        writer.transport.abort()
+    assert head.startswith("HTTP/1.1 101 ")
+    assert "sec-websocket-extensions" not in head.lower()
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from Linux's /proc")
+async def test_a_message_that_was_compressed_all_the_same_is_never_inflated(host: Host) -> None:
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = squeeze.compress(bytes(64 * 1024 * 1024)) + squeeze.flush(zlib.Z_SYNC_FLUSH)[:-4]
+    assert len(bomb) < 65_536
+    async with asyncio.timeout(2 * ANSWER_SECONDS):
+        for _ in range(2):  # what the first socket of a process costs is not the bomb's
+            host.forget_peak()
+            before = host.peak()
+            reader, writer, _ = await host.upgrade(OFFERS[0])
+            writer.write(struct.pack("!BBH4s", 0xC1, 0x80 | 126, len(bomb), bytes(4)) + bomb)  # RSV1: compressed
+            with suppress(ConnectionError):
+                await reader.read()
+            writer.transport.abort()
+            grown = host.peak() - before
+    assert grown < 5_000_000

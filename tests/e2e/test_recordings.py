@@ -87,7 +87,8 @@ class Recorded:
 def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     """The calls, made on each host in turn, which still runs."""
     folder = tmp_path_factory.mktemp(request.param)
-    with running(request.param, folder, AGENT, STUDIO_RELAY_RECORD_DIR=str(folder / "calls")) as port:
+    with running(request.param, folder, AGENT, STUDIO_RELAY_RECORD_DIR=str(folder / "calls")) as server:
+        port = server.port
 
         async def all_calls() -> list[Path]:
             async with asyncio.timeout(LIMIT_SECONDS):

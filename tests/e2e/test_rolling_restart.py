@@ -48,7 +48,7 @@ async def test_a_rolling_restart_under_live_calls(
     balanced: Any, spoken: Callable[[Run], str], request: pytest.FixtureRequest
 ) -> None:
     count = request.config.getoption("--restart-calls", default=20)
-    async with balanced(probe_seconds=5, STUDIO_RELAY_DRAIN_TIMEOUT_SECONDS="0.3") as balancer:
+    async with balanced(probe_seconds=5) as balancer:
         first, second = balancer.servers
         calls = [asyncio.create_task(balancer.call(SCRIPT, seed=seed, speed=SPEED)) for seed in range(count)]
         await until_heard(balancer, calls, 1)

@@ -116,6 +116,7 @@ def test_a_message_is_compact_json_of_its_declared_fields(message: Outgoing | Ra
         (Raw({"type": ""}), "raw", "type"),
         (Raw({"type": 5}), "raw", "type"),
         (Raw([1]), "raw", "type"),
+        (Raw({"type": "end", "handoffData": '{"reasonCode":"relay-draining"}'}), "raw", "call.end()"),
         (Raw({"type": "x", "v": object()}), "raw", "JSON"),
         (Raw({"type": "x", "v": "\ud800"}), "raw", "UTF-8"),
     ],

@@ -32,12 +32,17 @@ class AsgiSocket:
         self.reading = asyncio.Event()
         self.reading.set()
         self.broken: Exception | None = None
+        self.cancelled = 0  # sends that were cancelled while the host ran them
         self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._to_app.put_nowait({"type": "websocket.connect"})
         self.task = asyncio.get_running_loop().create_task(app(scope, self._to_app.get, self._take))
 
     async def _take(self, event: dict[str, Any]) -> None:
-        await self.reading.wait()
+        try:
+            await self.reading.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         if self.broken is not None:
             raise self.broken
         match event["type"]:
@@ -142,6 +147,7 @@ async def serve() -> AsyncIterator[Callable[..., Server]]:
         if not socket.task.done():
             await socket.disconnect(1006)
             await asyncio.wait_for(socket.task, 15)
+        assert not socket.cancelled, "a task that ran the host's send was cancelled"
 
 
 # --- webhooks ---------------------------------------------------------------------------------------------

@@ -56,13 +56,13 @@ async def test_the_path_chooses_the_agent(serve: Any, setup_frame: Any) -> None:
 async def test_an_unknown_agent_is_404_before_accept(serve: Any, caplog: Any) -> None:
     socket = await serve(Echo()).connect("/relay/nobody")
     assert (socket.accepted, socket.refused) == (False, 404)
-    assert "no agent is called 'nobody'; installed: agent, echo" in warned(caplog)
+    assert "agent 'nobody' is not installed; installed: agent, echo" in warned(caplog)
     assert "echo" not in socket.body
 
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/", 404), ("/relay/", 404), ("/relay/a/b", 404), ("/voice/x/y", 404), ("/relayx", 404), ("/voice", 400)],
+    [("/", 400), ("/relay/", 404), ("/relay/a/b", 404), ("/voice/x/y", 404), ("/relayx", 404), ("/voice", 400)],
 )
 async def test_an_upgrade_to_no_relay_is_refused_and_told(serve: Any, path: str, status: int, caplog: Any) -> None:
     socket = await serve(Echo()).connect(path)

@@ -293,6 +293,18 @@ async def test_a_call_whose_server_leaves_is_connected_to_another_one(web: Any) 
     assert reply.verbs == ["Say", "Hangup"]
 
 
+async def test_a_reconnect_says_how_many_sessions_came_before(web: Any) -> None:
+    server = web(Agent(), max_reconnects=9)
+    first = await server.post("/voice")
+    assert "relay-earlier-sessions" not in first.parameters
+    again = await server.post("/connect-action?relay-moves=1&relay-reconnects=2", **failed("64105"))
+    assert again.parameters["relay-earlier-sessions"] == "4"
+    moved = await server.post("/connect-action?relay-earlier-sessions=7", **ended(HandoffData=MOVED, CallSid="CA2"))
+    assert moved.parameters["relay-earlier-sessions"] == "1"
+    unheard = await server.post("/connect-action", **failed("64102", CallSid="CA3"))
+    assert "relay-earlier-sessions" not in unheard.parameters, "its greeting is still to be heard"
+
+
 async def test_moves_use_up_no_reconnects(web: Any) -> None:
     reply = await web(Agent()).post("/connect-action?relay-reconnects=2", **ended(HandoffData=MOVED))
     assert said(reply.action) == {"relay-reconnects": "2", "relay-moves": "1"}
@@ -473,7 +485,7 @@ async def test_a_way_home_that_is_not_ours_is_not_taken(web: Any, caplog: Any) -
 async def test_an_agent_that_is_not_there_any_more_is_stood_in_for(web: Any, caplog: Any) -> None:
     reply = await web(Agent()).post("/connect-action/gone", **failed())
     assert reply.relay.get("url") == "wss://relay.example.com/relay"
-    assert "no agent is called 'gone' any more" in caplog.text
+    assert "agent 'gone' is not installed; installed: agent, echo" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -283,18 +283,27 @@ async def test_a_fault_of_ours_is_logged_and_ends_that_call_only(
 
 
 async def test_a_session_that_cannot_begin_leaves_nobody_on_a_silent_line(
-    serve: Any, setup_frame: Any, caplog: Any
+    serve: Any, setup_frame: Any, caplog: Any, monkeypatch: Any
 ) -> None:
+    server = serve(Agent())
+    socket = await server.connect()
+    monkeypatch.setattr(type(server.relay.desk), "choose", None)
+    await socket.send(setup_frame)
+    assert socket.closed == (1008, "internal error")
+    assert "the session could not begin: TypeError at dispatch.py" in warned(caplog)
+    assert len(server.relay.registry) == 0
+
+
+async def test_a_model_of_parameters_that_fails_costs_nothing(serve: Any, setup_frame: Any, caplog: Any) -> None:
     class Broken(Agent):
         class parameters_model:
             model_validate = None
 
-    server = serve(Broken())
-    socket = await server.connect()
+    socket = await serve(Broken()).connect()
     await socket.send(setup_frame)
-    assert socket.closed == (1008, "internal error")
-    assert "the session could not begin: TypeError at plugins.py" in warned(caplog)
-    assert len(server.relay.registry) == 0
+    assert "plugin agent failed in parameters_model: TypeError" in warned(caplog)
+    await socket.prompt("hello")
+    assert socket.words == "You said hello."
 
 
 async def test_a_foreign_account_is_turned_away_after_its_setup(serve: Any, setup_frame: Any, caplog: Any) -> None:

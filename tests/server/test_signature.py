@@ -170,6 +170,7 @@ def test_candidates_come_most_trusted_first() -> None:
         "wss://relay.example.com/voice/ws?a=%20b",
         "wss://relay.example.com:443/voice/ws?a=%20b",
         "wss://other.example.com:8443/ws?a=%20b",
+        "wss://other.example.com/ws?a=%20b",
     ]
     assert http_urls(signed, public_url=BASE)[0] == "https://relay.example.com/ws?a=%20b"
 
@@ -183,12 +184,25 @@ def test_forwarded_headers_of_strangers_are_no_candidates() -> None:
 
 def test_without_a_public_url_it_is_what_was_asked() -> None:
     urls = upgrade_urls(request(host="localhost:8080"), public_url=None)
-    assert urls == ["ws://localhost:8080/ws/voice", "wss://localhost:8080/ws/voice"]
+    assert urls == [
+        "ws://localhost:8080/ws/voice",
+        "ws://localhost/ws/voice",
+        "wss://localhost:8080/ws/voice",
+        "wss://localhost/ws/voice",
+    ]
 
 
 def test_a_port_in_an_ipv6_host_is_seen() -> None:
-    assert len(upgrade_urls(request(host="[::1]:8080"), public_url=None)) == 2
-    assert "wss://[::1]:443/ws/voice" in upgrade_urls(request(host="[::1]"), public_url=None)
+    assert upgrade_urls(request(host="[::1]:8080"), public_url=None)[:2] == [
+        "ws://[::1]:8080/ws/voice",
+        "ws://[::1]/ws/voice",
+    ]
+    assert upgrade_urls(request(host="[::1]"), public_url=None) == [
+        "ws://[::1]/ws/voice",
+        "ws://[::1]:80/ws/voice",
+        "wss://[::1]/ws/voice",
+        "wss://[::1]:443/ws/voice",
+    ]
 
 
 def test_a_prefix_that_the_proxy_takes_away_is_signed() -> None:
@@ -238,6 +252,129 @@ def test_form_b_is_for_upgrades_only() -> None:
 
 def test_a_huge_query_is_refused_not_raised() -> None:
     assert "not signed" in refusal(upgrade, "/r?" + "a=b&" * 2_000, "x")
+
+
+@pytest.mark.parametrize(
+    ("target", "signed"),
+    [
+        ("/relay/sales?force=", "/relay/salesforce"),
+        ("/relay/sales?x=%3Fa", "/relay/salesx"),
+        ("/re?lay=", "/relay"),
+        ("/?relay=", "/relay"),
+        ("/re?lay=/agent", "/relay/agent"),
+        ("/%72elay/sales?force=", "/%72elay/salesforce"),
+        ("/phone/relay/sales?force=", "/phone/relay/salesforce"),
+    ],
+)
+def test_form_b_opens_no_route_by_the_signature_of_another(target: str, signed: str) -> None:
+    with pytest.raises(SignatureError):
+        upgrade(target, sign(f"wss://relay.example.com{signed}"))
+
+
+@pytest.mark.parametrize("name", ["1a", "-a", "a b", "é", "a/b", "a%00", "", "a:b"])
+def test_form_b_needs_plain_names(name: str) -> None:
+    target = "/relay?" + urlencode({name: "v", "ok": "w"})
+    with pytest.raises(SignatureError):
+        upgrade(target, sign("wss://relay.example.com/relay", [(name, "v"), ("ok", "w")]))
+
+
+@pytest.mark.parametrize("name", ["a", "_a", "A.b-c_9"])
+def test_form_b_takes_plain_names(name: str) -> None:
+    assert upgrade(f"/relay?{name}=v", sign("wss://relay.example.com/relay", [(name, "v")])).form == "B"
+
+
+# --- the matrix -------------------------------------------------------------------------------------------
+
+PUBLIC = [BASE, f"{BASE}:443", f"{BASE}:8443", f"{BASE}/phone", f"{BASE}:8443/phone"]
+QUERIES = ["", "tier=gold", "a=1&b=2", "b=2&a=1", "k=1&k=2", "a=%20b&c=", "b=&a"]
+SIGNED_SCHEMES = ["wss", "https", "ws", "http"]
+SIGNED_HOSTS = [
+    "relay.example.com",
+    "relay.example.com:443",
+    "relay.example.com:80",
+    "relay.example.com:8443",
+    "RELAY.example.com",
+    "other.example.com",
+]
+
+
+def acceptable(public_url: str, scheme: str, host: str, prefix: str, signed_query: str, query: str) -> bool:
+    """The rule in other words: the URL as it is known, with its port, without it, with 443 where none is written."""
+    known, _, known_prefix = public_url.removeprefix("https://").partition("/")
+    hosts = {known, known.partition(":")[0]} | ({f"{known}:443"} if ":" not in known else set())
+    return scheme == "wss" and host in hosts and prefix.strip("/") == known_prefix and signed_query == query
+
+
+@pytest.mark.parametrize("public_url", PUBLIC)
+@pytest.mark.parametrize("query", QUERIES)
+def test_what_was_signed_is_accepted_in_no_other_form(public_url: str, query: str) -> None:
+    wrong: list[str] = []
+    for scheme in SIGNED_SCHEMES:
+        for host in SIGNED_HOSTS:
+            for prefix in ("", "/phone", "/other"):
+                for signed_query in {query, "", "a=1&b=2", "b=2&a=1"}:
+                    for token in (TOKEN, "another"):
+                        mark = "?" if signed_query else ""
+                        url = f"{scheme}://{host}{prefix}/relay{mark}{signed_query}"
+                        target = "/relay" + ("?" if query else "") + query
+                        expected = token == TOKEN and acceptable(public_url, scheme, host, prefix, signed_query, query)
+                        try:
+                            upgrade(target, sign(url, token=token), public_url=public_url)
+                            accepted = True
+                        except SignatureError:
+                            accepted = False
+                        if accepted != expected:
+                            wrong.append(f"{url} for {public_url} and {target}: {accepted}")
+    assert wrong == []
+
+
+# --- the order of the query -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("signed", "asked"),
+    [("b=2&a=1", "a=1&b=2"), ("d=4&c=3&b=2&a=1", "a=1&b=2&c=3&d=4"), ("a=2&a=1", "a=1&a=2")],
+)
+def test_another_order_of_the_query_is_refused_and_named(signed: str, asked: str) -> None:
+    reasons = [
+        refusal(upgrade, f"/relay/x?{asked}", sign(f"wss://relay.example.com/relay/x?{signed}")),
+        refusal(webhook, f"/voice?{asked}", sign(f"{BASE}/voice?{signed}")),
+        refusal(webhook, f"/voice?{asked}", sign(f"{BASE}:443/voice?{signed}")),
+    ]
+    for reason in reasons:
+        assert "with the query in another order" in reason
+        assert reason.endswith("write the query sorted by name")
+        assert "=1" not in reason
+
+
+def test_more_than_four_pairs_are_not_tried_in_other_orders() -> None:
+    reason = refusal(webhook, "/voice?a=1&b=2&c=3&d=4&e=5", sign(f"{BASE}/voice?e=5&d=4&c=3&b=2&a=1"))
+    assert reason.startswith("not signed for")
+
+
+# --- absolute form ----------------------------------------------------------------------------------------
+
+
+def from_scope(raw_path: bytes, host: bytes = b"relay.example.com", signature: str = "x") -> SignedRequest:
+    headers = [(b"host", host), (b"x-twilio-signature", signature.encode())]
+    scope = {"scheme": "ws", "path": "/x", "raw_path": raw_path, "query_string": b"", "headers": headers}
+    return SignedRequest.from_scope({**scope, "client": ("10.0.0.1", 1)})
+
+
+@pytest.mark.parametrize("raw_path", [b"/relay", b"http://relay.example.com/relay", b"wss://RELAY.example.com/relay"])
+def test_an_absolute_target_is_signed_as_its_path(raw_path: bytes) -> None:
+    signed = from_scope(raw_path, signature=sign("wss://relay.example.com/relay"))
+    assert (signed.raw_path, signed.host) == ("/relay", "relay.example.com")
+    assert check_upgrade(signed, tokens=(TOKEN,), public_url=BASE).form == "A"
+    assert check_upgrade(from_scope(raw_path, signature=sign("wss://relay.example.com/relay")), tokens=(TOKEN,),
+                         public_url=None).form == "A"  # fmt: skip
+
+
+def test_an_absolute_target_for_another_host_is_no_host() -> None:
+    signed = from_scope(b"http://localhost/relay", b"relay.example.com")
+    assert signed.host == "relay.example.com, localhost"
+    assert from_scope(b"http://localhost").raw_path == "/"
+    assert from_scope(b"*").raw_path == "*"
 
 
 # --- tokens and keys --------------------------------------------------------------------------------------
@@ -350,8 +487,9 @@ def test_a_prefix_too_much_or_too_little_is_named() -> None:
 
 
 def test_a_written_443_is_as_good_as_none_both_ways() -> None:
-    reason = refusal(upgrade, "/relay", sign("wss://relay.example.com/relay"), public_url=f"{BASE}:443")
-    assert reason.startswith("signed for wss://relay.example.com/relay, expected wss://relay.example.com:443/relay")
+    for signed in ("wss://relay.example.com/relay", "wss://relay.example.com:443/relay"):
+        for public_url in (BASE, f"{BASE}:443"):
+            assert upgrade("/relay", sign(signed), public_url=public_url).url == signed
 
 
 def test_a_lost_query_is_named_without_its_values() -> None:
@@ -364,6 +502,31 @@ def test_an_untrusted_forwarded_host_is_only_talked_about() -> None:
     headers = {"X-Forwarded-Host": "tunnel.example.com", "X-Forwarded-Proto": "https"}
     reason = refusal(upgrade, "/relay", sign("wss://tunnel.example.com/relay"), headers=headers, peer="127.0.0.1")
     assert "signed for wss://tunnel.example.com/relay" in reason
+
+
+@pytest.mark.parametrize("host", ["RELAY.EXAMPLE.COM", "Relay.example.com", "Relay.Example.Com"])
+def test_a_host_in_capitals_is_named(host: str) -> None:
+    reason = refusal(upgrade, "/relay", sign(f"wss://{host}/relay"))
+    assert reason == (
+        f"signed for wss://{host}/relay, expected wss://relay.example.com/relay; "
+        "write the host with the same small and capital letters as in STUDIO_RELAY_PUBLIC_URL"
+    )
+    public = BASE.replace("relay.", "Relay.")
+    assert "capital letters" in refusal(upgrade, "/relay", sign("wss://relay.example.com/relay"), public_url=public)
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-Prefix", "X-Script-Name"])
+def test_a_prefix_that_a_proxy_took_away_is_named_where_it_says_so(header: str) -> None:
+    reason = refusal(upgrade, "/relay", sign("wss://relay.example.com/phone/relay"), headers={header: "/phone/"})
+    assert reason.startswith("signed for wss://relay.example.com/phone/relay, expected wss://relay.example.com/relay; ")
+    assert reason.endswith(
+        "STUDIO_RELAY_PUBLIC_URL must end in the path prefix that Twilio calls and the proxy takes away"
+    )
+
+
+def test_a_wrong_token_is_named() -> None:
+    reason = refusal(upgrade, "/relay", sign("wss://relay.example.com/relay", token="another"))
+    assert "the token is wrong: TWILIO_AUTH_TOKEN must be the primary auth token of the account that calls" in reason
 
 
 def test_what_is_unknowable_is_said_in_general() -> None:

@@ -82,6 +82,30 @@ async def test_the_query_becomes_parameters_and_is_carried_on(web: Any) -> None:
     assert carried == {"return": HOME, "tier": "gold card", "note": "é&<", "blank": ""}
 
 
+@pytest.mark.parametrize("query", ["b=2&a=1", f"tier=gold&{WITH_HOME}&language=es-ES"])
+async def test_every_query_we_write_is_sorted_by_name_and_a_url_that_is_not_is_told_of_once(
+    web: Any, query: str, caplog: Any
+) -> None:
+    server = web(Agent())
+    for _ in range(2):
+        reply = await server.post(f"/voice?{query}")
+        names = [name for name, _ in parse_qsl(urlsplit(reply.action).query)]
+        assert names == sorted(names)
+        assert len(names) > 1
+    told = [record.getMessage() for record in caplog.records if "not sorted by name" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].endswith(f"Write it in this order: {', '.join(map(repr, names))}")
+    assert "gold" not in told[0]
+
+
+@pytest.mark.parametrize("query", ["a=1&b=2", "", "a=1"])
+async def test_of_a_sorted_query_nothing_is_told(web: Any, query: str, caplog: Any) -> None:
+    server = web(Agent())
+    await server.post(f"/voice?{query}")
+    await server.get(f"/voice?{query}")
+    assert "not sorted" not in caplog.text
+
+
 async def test_the_parameter_language_sets_the_language(web: Any) -> None:
     reply = await web(Plain(), twiml={"language": "en-GB"}).post("/voice?language=es-ES")
     assert (reply.relay.get("language"), reply.parameters["language"]) == ("es-ES", "es-ES")
@@ -143,7 +167,7 @@ async def test_an_agent_that_is_not_there_goes_home_or_gets_words(web: Any, capl
     server = web(Agent())
     reply = await server.post("/voice/nobody")
     assert (reply.status, reply.outcome, reply.verbs) == (200, "agent-unknown", ["Say", "Hangup"])
-    assert "no agent is called 'nobody'; installed: agent, echo" in caplog.text
+    assert "agent 'nobody' is not installed; installed: agent, echo" in caplog.text
     reply = await server.post("/voice/nobody?" + WITH_HOME)
     assert (reply.outcome, reply.home) == ("agent-unknown", HOME + "?FlowEvent=return&SessionStatus=failed")
 
@@ -267,9 +291,26 @@ async def test_other_methods_are_405(web: Any, method: str, caplog: Any) -> None
     assert f"{method} of '/voice' refused with 405: expected GET or POST" in caplog.text
 
 
+async def test_a_slash_behind_voice_is_signed_with_it_and_nothing_is_redirected(web: Any) -> None:
+    server = web(Agent())
+    for method in ("post", "get"):
+        reply = await getattr(server, method)("/voice/")
+        assert (reply.status, reply.outcome) == (200, "connect")
+        assert reply.relay.get("url") == "wss://relay.example.com/relay"
+    signed = sign_request("https://relay.example.com/voice", {}, server.token)
+    assert (await server.raw("POST", "https://relay.example.com/voice/", headers=signed)).status == 403
+
+
+async def test_a_load_balancer_that_asks_for_the_root_is_content(web: Any) -> None:
+    reply = await web(Agent()).raw("GET", "http://10.0.0.1/")
+    assert (reply.status, reply.text) == (200, "ok\n")
+    assert (await web(Agent()).raw("HEAD", "http://10.0.0.1/")).status == 200
+    assert (await web(Agent()).raw("POST", "http://10.0.0.1/")).status == 405
+
+
 async def test_a_path_that_was_probably_meant_for_us_is_named_no_other(web: Any, caplog: Any) -> None:
     server = web(Agent())
-    for path in ("/voice/", "/connect-action/a/b", "/relays"):
+    for path in ("/voice/a/", "/connect-action/a/b", "/relays"):
         caplog.clear()
         assert (await server.get(path)).status == 404
         assert f"GET of '{path}' refused with 404: there are /relay, /voice" in caplog.text

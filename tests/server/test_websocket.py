@@ -63,6 +63,14 @@ async def test_a_host_that_does_not_tell_the_code(event: dict[str, Any]) -> None
     assert await socket.receive() == Closed(None, "")
 
 
+@pytest.mark.parametrize(("frame", "fits"), [("x" * 262_144, True), ("€" * 87_381, True), ("€" * 87_382, False)])
+async def test_messages_are_measured_in_bytes(frame: str, fits: bool) -> None:
+    socket, host = await accepted({"type": "websocket.receive", "text": frame})
+    received = await socket.receive()
+    assert received == (frame if fits else Closed(1009))
+    assert [event.get("code") for event in host.sent[1:]] == ([] if fits else [1009])
+
+
 async def test_it_closes_once() -> None:
     socket, host = await accepted()
     await socket.close(1008, "why")

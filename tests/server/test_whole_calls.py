@@ -211,7 +211,7 @@ def test_a_flow_has_its_call_back(steps: str, status: str, handoff: Any) -> None
 
 
 def test_a_server_that_leaves_hands_its_calls_to_the_next_one() -> None:
-    servers = Servers(2, drain_timeout_seconds=0)
+    servers = Servers(2, shutdown_seconds=8)
     leaving = servers.apps[0].extensions["studio_relay"]
 
     async def leave() -> None:

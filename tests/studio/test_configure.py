@@ -109,9 +109,9 @@ def test_the_redirect_carries_the_way_home_and_the_parameters(front_desk: Flow) 
     widget = redirected(front_desk).widget("relay")
     assert widget.type == "add-twiml-redirect"
     assert widget.text("url") == (
-        "https://relay.example.com/voice/front-desk?return=https%3A%2F%2Fwebhooks.twilio.com%2Fv1%2FAccounts%2F"
-        "{{trigger.call.AccountSid}}%2FFlows%2F{{flow.flow_sid}}&flow_sid={{flow.flow_sid | url_encode }}"
-        "&execution_sid={{flow.sid | url_encode }}&caller_city={{trigger.call.FromCity | url_encode }}"
+        "https://relay.example.com/voice/front-desk?caller_city={{trigger.call.FromCity | url_encode }}"
+        "&execution_sid={{flow.sid | url_encode }}&flow_sid={{flow.flow_sid | url_encode }}"
+        "&return=https%3A%2F%2Fwebhooks.twilio.com%2Fv1%2FAccounts%2F{{trigger.call.AccountSid}}%2FFlows%2F{{flow.flow_sid}}"
     )
     assert lint(redirected(front_desk)).of("error") == ()
     assert lint(redirected(front_desk)).of("warning") == ()
@@ -134,7 +134,7 @@ async def test_both_shapes_have_the_same_outcome(
     assert visible(two.widgets) == list(one.widgets)
     assert two.handoff == one.handoff
     assert two.ended == one.ended
-    assert relay.stages[1].url.startswith("https://relay.example.com/voice/front-desk?return=https")
+    assert relay.stages[1].url.startswith("https://relay.example.com/voice/front-desk?caller_city=&execution_sid=FN0")
     assert relay.stages[1].parameters["flow_sid"].startswith("FW")
     assert "return" not in relay.stages[1].parameters
 

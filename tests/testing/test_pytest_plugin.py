@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from studio_relay import hookimpl
 from studio_relay.testing import RelayAttributes
+from studio_relay.testing.blocking import BlockingHookWarning
+from studio_relay.testing.conversation import VirtualTime
 from studio_relay.testing.expect import UnexpectedConversation
 from studio_relay.testing.pytest_plugin import Caller, NetworkForbidden
 
@@ -226,3 +229,64 @@ def test_a_script_says_so_too(caller: Any) -> None:
     widget = RelayAttributes(mode="widget", interruptible="none")
     run = caller.run(Discloser(), steps, attributes=widget)
     assert "and Studio's widget cannot change that" in run.checks[0].hint
+
+
+# --- hooks that block ---------------------------------------------------------------------------------------
+
+
+class Blocks:
+    """Sleeps for real until the watch has seen it, or for as long as that may take."""
+
+    def nap(self) -> None:
+        time.sleep(1.2)
+
+
+class BlocksAsync(Blocks):
+    @hookimpl
+    async def on_prompt(self) -> str:
+        self.nap()
+        return "Done."
+
+
+class BlocksPlain(Blocks):
+    @hookimpl
+    def on_prompt(self) -> str:
+        self.nap()
+        return "Done."
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_an_async_hook_that_blocks_is_named_with_its_stack(relay_environment: None, streaming: bool) -> None:
+    time_ = VirtualTime()
+    made = Caller(time_, Path())
+    made.streaming = streaming
+    with made_and_closed(made):
+        made(BlocksAsync()).say("go").expect.heard("Done.")
+    with pytest.warns(BlockingHookWarning, match="on_prompt of under-test blocked the event loop") as caught:
+        time_.close()
+    assert "in nap" in str(caught[0].message)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_plain_hook_may_block(relay_environment: None, streaming: bool) -> None:
+    time_ = VirtualTime()
+    made = Caller(time_, Path())
+    made.streaming = streaming
+    with made_and_closed(made):
+        made(BlocksPlain()).say("go").expect.heard("Done.")
+    time_.close()
+
+
+@contextmanager
+def made_and_closed(made: Caller) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        made.close()
+
+
+def test_a_test_that_takes_its_time_blocks_nobody(caller: Caller) -> None:
+    conversation = caller(Desk())
+    time.sleep(0.8)
+    conversation.say("hello")

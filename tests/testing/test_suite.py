@@ -119,11 +119,11 @@ def test_the_agent_a_url_names(url: str, agent: str | None) -> None:
 
 
 async def test_agents_that_are_not_there_are_named_with_those_that_are(relay_environment: None) -> None:
-    with pytest.raises(PluginError, match="'nobody' is not installed; installed are echo"):
+    with pytest.raises(PluginError, match="agent 'nobody' is not installed; installed: echo"):
         async with own_server(agent="nobody", plugins=load_plugins(outside=False)):
             pass
     async with own_server(plugins=load_plugins(outside=False)) as server:
-        with pytest.raises(FlowError, match="calls the agent 'desk', which is not installed"):
+        with pytest.raises(FlowError, match="agent 'desk' is not installed; installed: echo"):
             await server.connect(URL, {})
 
 

@@ -20,9 +20,8 @@ def installed_agent(name: str) -> Plugin:
     found = plugins.agent(name)
     if found is not None:
         return found
-    failed = next((failure for failure in plugins.failures if failure.name == name), None)
-    if failed is not None:
-        raise PluginError(f"the agent {name!r} of {failed.package} cannot be loaded: {failed.reason}")
+    if plugins.is_broken(name):
+        raise PluginError(plugins.absence(name))
     raise PluginError(f"there is no agent {name!r}; `studio-relay plugins list` shows what is installed")
 
 

@@ -86,8 +86,10 @@ class Calling:
 
     def server(self) -> dict[str, Any]:
         """What `own_server` is to be made of."""
+        from studio_relay.settings import share_env_file
         from studio_relay.testing.own_server import RULES_AGENT, plugins_with_rules
 
+        share_env_file()
         if self.agent is None or not self.agent.endswith(_RULES):
             return {"agent": self.agent}
         return {"agent": RULES_AGENT, "plugins": plugins_with_rules(self.agent)}

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from studio_relay.errors import PluginError, StoreError, TwimlError
 from studio_relay.plugins import Plugins
+from studio_relay.server.deployment import several_processes_warning
 from studio_relay.server.doctor.finding import Finding, fail, ok, warn
 from studio_relay.server.layers import layers, resolve, server_layer
 from studio_relay.settings import Settings, is_loopback_host, unknown_names
@@ -148,6 +149,10 @@ async def _store(settings: Settings) -> Finding:
     if found != {"probe": 1}:
         return fail("store", f"{kind} does not give back what was put", "use another file for STUDIO_RELAY_STORE_URL")
     if kind == "memory":
+        several = several_processes_warning(settings, os.environ, ())
+        if several is not None:
+            what, _, advice = several.partition(". ")
+            return warn("store", what, advice)
         return _memory_store(settings)
     return ok("store", f"{kind} can be read and written")
 

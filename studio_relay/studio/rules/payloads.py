@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from studio_relay.studio.diagnostics import Severity
+from studio_relay.studio.liquid_text import is_readable, outputs, split_outputs
 from studio_relay.studio.rules import Found, at, rule
 from studio_relay.studio.rules.relay import CARD, SECRET
 from studio_relay.studio.subject import Subject, TemplateUse, entries, is_json_variable, is_placeholder
@@ -14,7 +15,6 @@ from studio_relay.studio.subject import Subject, TemplateUse, entries, is_json_v
 MAX_ATTRIBUTES = 1_024
 """Characters of task attributes (documented for Flex and Enqueue)."""
 
-_OUTPUT = re.compile(r"\{\{-?(.*?)-?\}\}", re.DOTALL)
 _FREE_TEXT = re.compile(
     r"HandoffData|SpeechResult|TranscriptionText|\.Body\b|summary|\.body\b|voicemail_text|notes?\b|VirtualAgentProviderData",
     re.IGNORECASE,
@@ -24,12 +24,12 @@ _LITERAL_SECRET = re.compile(r"(?:Basic|Bearer)\s+[A-Za-z0-9+/=_-]{16,}|sk-[A-Za
 
 
 def _json_texts(subject: Subject) -> Iterator[TemplateUse]:
-    """Properties that are read as JSON by whoever gets them."""
+    """Properties that are read as JSON by whoever gets them; a template too large to be read is SR401's business."""
     for use in subject.texts:
         is_attributes = use.key in ("attributes", "task_attributes")
         content_type = use.widget.text("content_type").lower()
         is_body = use.widget.type == "make-http-request" and use.key == "body" and "json" in content_type
-        if (is_attributes or is_body) and use.text.strip() and not is_placeholder(use.text):
+        if (is_attributes or is_body) and use.text.strip() and not is_placeholder(use.text) and is_readable(use.text):
             yield use
 
 
@@ -41,8 +41,11 @@ def broken_json(subject: Subject) -> Iterator[Found]:
             continue
         try:
             json.loads(_filled_in(use.text))
+        except RecursionError:
+            yield at(use.widget, use.place, "is nested too deeply to be JSON that anything reads")
         except ValueError as error:
-            if not _OUTPUT.fullmatch(use.text.strip()):
+            text = use.text.strip()
+            if not (text.startswith("{{") and text.endswith("}}")):
                 words = f"is not JSON once the Liquid is filled in: {str(error).split(':')[0]}"
                 yield at(use.widget, use.place, words)
 
@@ -50,7 +53,7 @@ def broken_json(subject: Subject) -> Iterator[Found]:
 def _filled_in(text: str) -> str:
     """The text with `0` for outputs outside quotes, `x` within."""
     pieces, inside = [], False
-    for piece in re.split(r"(\{\{.*?\}\})", text, flags=re.DOTALL):
+    for piece in split_outputs(text):
         if piece.startswith("{{"):
             pieces.append("x" if inside else "0")
             continue
@@ -62,7 +65,7 @@ def _filled_in(text: str) -> str:
 def _quoted_outputs(text: str) -> Iterator[str]:
     """Liquid outputs that stand inside quotes of the JSON text."""
     inside = False
-    for piece in re.split(r"(\{\{.*?\}\})", text, flags=re.DOTALL):
+    for piece in split_outputs(text):
         if piece.startswith("{{"):
             if inside:
                 yield piece
@@ -86,8 +89,8 @@ def unsafe_text(subject: Subject) -> Iterator[Found]:
 
 
 def _bare_outputs(text: str) -> list[str]:
-    quoted = list(_quoted_outputs(text))
-    return [match.group() for match in _OUTPUT.finditer(text) if match.group() not in quoted]
+    quoted = set(_quoted_outputs(text))
+    return [output for output in outputs(text) if output not in quoted]
 
 
 @rule("SR703", "to_json inside quotes", severity="warning", impact=7)
@@ -105,12 +108,12 @@ def long_attributes(subject: Subject) -> Iterator[Found]:
     for use in _json_texts(subject):
         if use.key not in ("attributes", "task_attributes"):
             continue
-        fixed = len(_OUTPUT.sub("", use.text))
+        fixed = len("".join(split_outputs(use.text)[::2]))
         if fixed > MAX_ATTRIBUTES:
             words = f"has {fixed} characters before anything is filled in; {MAX_ATTRIBUTES} are taken"
             yield at(use.widget, use.place, words)
             continue
-        unbounded = [m.group() for m in _OUTPUT.finditer(use.text) if _is_unbounded(subject, m.group())]
+        unbounded = [output for output in outputs(use.text) if _is_unbounded(subject, output)]
         if unbounded:
             words = f"{unbounded[0]} has no bound, and {MAX_ATTRIBUTES} characters are taken in all"
             yield at(use.widget, use.place, words, hint="Add `| truncate: 600` before to_json.", severity="notice")

@@ -57,7 +57,7 @@ def test_a_page_is_written_and_never_over_an_input(run: Any, flow: Any, script: 
         (["--url", "http://127.0.0.1:1/voice"], "--url: expected ws:// or wss://"),
         (["--url", "ws://127.0.0.1:1/relay", "--agent", "echo"], "--agent is for the server of this process"),
         (["--sign-as", "wss://x.example.com/relay"], "need --url"),
-        (["--agent", "nobody"], "the agent 'nobody' is not installed; installed are echo"),
+        (["--agent", "nobody"], "agent 'nobody' is not installed; installed: echo"),
         (["--agent", "rules.yaml"], "rules.yaml"),
         (["--now", "tomorrow"], "--now: expected a time"),
         (["--subflow", "FW1"], "expected NAME=VALUE"),
@@ -87,7 +87,7 @@ def test_an_agent_that_is_not_installed_is_named_with_those_that_are(
     call = str(script(kit.bye))
     done = run("flow", "run", "--script", call)
     assert done.exit_code == 2
-    assert "the agent 'front-dsk', which is not installed" in done.stderr
+    assert "agent 'front-dsk' is not installed; installed: echo" in done.stderr
     assert run("flow", "run", "--script", call, "--agent", "scripted").exit_code == 0
 
 
