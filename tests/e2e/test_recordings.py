@@ -58,9 +58,9 @@ SCRIPTS = {
 steps:
   - say: tell me a story
   - talk_over: {after_words: 5, say: "No, please stop."}
-  - press: "12#"
+  - press: "1"
   - say: tell it slowly
-  - talk_over: {after_words: 4, say: "Stop it."}
+  - talk_over: {after_words: 4, say: "Stop."}
   - say: a person please
 """,
     "hang-up in mid-sentence": "steps: [{say: tell me a story}, {hear: once upon}, hang_up]\n",
