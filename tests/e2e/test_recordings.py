@@ -16,7 +16,7 @@ import pytest
 from hosts import PUBLIC_URL, TOKEN, running
 
 from studio_relay.recording.reading import CloseLine, read_recording
-from studio_relay.testing import NetTransport, parse_script, run_call
+from studio_relay.testing import LineDelay, MeasuredRates, NetTransport, parse_script, run_call
 from studio_relay.testing.relay import Line
 from studio_relay.testing.replay import ReplayReport
 from studio_relay.testing.replay_application import replay_as_application
@@ -99,7 +99,13 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 async def call(port: int, script: str, folder: Path) -> Path:
     """Make a call; its recording, when all of it is there."""
-    line = Line(transport=NetTransport(f"http://127.0.0.1:{port}"), auth_token=TOKEN)
+    # At the measured pace and delay, as a replay takes them to be: real sockets and hosts disturb the calls enough.
+    line = Line(
+        transport=NetTransport(f"http://127.0.0.1:{port}"),
+        auth_token=TOKEN,
+        rates=MeasuredRates(),
+        line_delay=LineDelay.measured(),
+    )
     run = await run_call(line, f"{PUBLIC_URL}/voice", parse_script(script), speed=SPEED)
     assert run.ok, run.checks
     first = run.sessions[0].call
