@@ -37,6 +37,9 @@ class AsgiTransport:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> AsgiTransport:
+        relay = getattr(self.app, "extensions", {}).get("studio_relay")
+        if relay is not None:
+            relay.is_ours = True  # in process there is no host whose signals could cut calls
         self._lifespan = _Lifespan(self.app)
         await self._lifespan.start()
         return self

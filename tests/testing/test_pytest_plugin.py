@@ -63,6 +63,11 @@ def test_a_conversation(caller: Any) -> None:
     call.expect.not_heard("sorry")
 
 
+def test_a_server_in_process_says_nothing_of_hosts(caller: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caller(Desk()).say("Hm.")
+    assert "this host" not in caplog.text
+
+
 def test_talking_over(caller: Any) -> None:
     call = caller(Desk())
     call.say("Hm.").talk_over("Stop", after_words=4)
