@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+_LONGEST_CHAIN = 100
+
 Headers = Sequence[tuple[str, str]]
 """Header pairs in the order they arrived; names in any case, repeated names allowed."""
 
@@ -25,9 +27,13 @@ class Forwarded:
 
 
 def header_values(headers: Headers, name: str) -> list[str]:
-    """Every value of a header that may be repeated or hold a comma list, left to right, blanks left out."""
+    """The values of a header that may be repeated or hold a comma list, left to right, blanks left out.
+
+    Of a longer list than any chain of proxies only the right end counts, as with a shorter one.
+    """
     wanted = name.lower()
-    parts = (part.strip() for key, value in headers if key.lower() == wanted for part in value.split(","))
+    lists = (value.rsplit(",", _LONGEST_CHAIN)[-_LONGEST_CHAIN:] for key, value in headers if key.lower() == wanted)
+    parts = (part.strip() for each in lists for part in each)
     return [part for part in parts if part]
 
 
