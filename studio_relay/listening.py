@@ -126,7 +126,7 @@ class Listener:
         return digits
 
     async def _silent_until(self, done: Callable[[], bool], timeout: float) -> bool:
-        """Wait for `done` from the end of the speech on; True if there was more speech, so that time counts anew."""
+        """Wait for `done` from the end of the speech on; True if there was more speech, so that time starts again."""
         progress = self._talk.progress
         await progress.until_quiet(done)
         lasting = not progress.is_quiet  # nothing tells when it ends

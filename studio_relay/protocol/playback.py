@@ -267,7 +267,7 @@ class Playback:
 
     @property
     def _leftovers_sound(self) -> bool:
-        """Whether what sounds may be leftovers: Twilio begins to speak them anew."""
+        """Whether what sounds may be leftovers. Twilio stops at a cut, so the sound must have begun since."""
         begun = not self._speakers_seen or (self._on_at is not None and self._on_at >= self._cut_at)
         return begun and any(speech.cut for speech in self.speeches[self._pointer :])
 

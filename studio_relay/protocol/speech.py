@@ -62,11 +62,6 @@ class Speech:
         return self.late[-1][1] if self.late else self.heard
 
     @property
-    def unheard(self) -> str:
-        """What was not heard yet, without white space."""
-        return self.squeezed[self.reached :]
-
-    @property
     def pending(self) -> bool:
         """Whether some of it was not heard yet; cheap while it grows."""
         fresh = (self.pieces[index] for index in range(self._joined, len(self.pieces)))
